@@ -1,0 +1,1 @@
+//! Empty: gives control/build.rs a target to depend on.

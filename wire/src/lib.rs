@@ -1,0 +1,3 @@
+//! Telemetry protocols, decoded in place.
+#![no_std]
+#![forbid(unsafe_code)]
