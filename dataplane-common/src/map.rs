@@ -1,0 +1,229 @@
+//! The maps that programs and user space share: names, keys, values, and the settings of a load.
+//!
+//! Every key and value is plain octets (`zerocopy`), in the host's order unless a type of network order
+//! says otherwise, without padding. Nothing here opens or updates a map.
+
+use zerocopy::byteorder::big_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::router::{BUCKETS, MAX_SLOTS};
+
+/// Hash: local address (16 octets, IPv4 mapped) -> [`LocalAddress`].
+pub const LOCAL_ADDRESSES: &str = "LOCAL_ADDRESSES";
+/// Array of 65,536: destination port -> [`Port`].
+pub const PORTS: &str = "PORTS";
+/// Hash: address -> the router's 16 octets. Looked up only with [`Settings::aliases`].
+pub const ALIASES: &str = "ALIASES";
+/// Longest prefix: address -> the router's 16 octets. Looked up only with [`Settings::alias_prefixes`].
+pub const ALIAS_PREFIXES: &str = "ALIAS_PREFIXES";
+/// Array of 2: the steering tables, [`Steering`]; one is in use, the other is written.
+pub const STEERING: &str = "STEERING";
+/// Array of 1: which of [`STEERING`] is in use (u32, 0 or 1).
+pub const ACTIVE: &str = "ACTIVE";
+/// Hash: [`Queue`] -> row of the rings (u32).
+pub const RING_ROWS: &str = "RING_ROWS";
+/// XSKMAP: `entry(ring row, slot)` -> AF_XDP socket.
+pub const RINGS: &str = "RINGS";
+/// Hash: [`Bound`] -> row of the sockets (u32).
+pub const SOCKET_ROWS: &str = "SOCKET_ROWS";
+/// REUSEPORT_SOCKARRAY: `entry(socket row, slot)` -> socket.
+pub const SOCKETS: &str = "SOCKETS";
+/// Per-CPU array of u64 by [`crate::PacketEnd`]: verdicts of XDP.
+pub const FRAME_ENDS: &str = "FRAME_ENDS";
+/// Per-CPU array of u64 by [`crate::PacketEnd`]: verdicts of SK_REUSEPORT.
+pub const SOCKET_ENDS: &str = "SOCKET_ENDS";
+/// Per-CPU array of u64 by `entry(ring row, slot)`: frames redirected to that ring.
+pub const REDIRECTED: &str = "REDIRECTED";
+/// Per-CPU array of u64 by `entry(socket row, slot)`: packets for which that socket was selected.
+pub const SELECTED: &str = "SELECTED";
+/// LRU hash: router's 16 octets -> [`Seen`]. Written only with [`Settings::last_seen`].
+pub const ROUTERS_SEEN: &str = "ROUTERS_SEEN";
+/// The read-only [`Settings`] of a load.
+pub const SETTINGS: &str = "SETTINGS";
+
+/// Name of the XDP program.
+pub const XDP_PROGRAM: &str = "millrace";
+/// Name of the SK_REUSEPORT program.
+pub const REUSEPORT_PROGRAM: &str = "millrace_socket";
+
+/// Local addresses held at most, unless the load says otherwise.
+pub const MAX_LOCAL_ADDRESSES: u32 = 4096;
+/// Aliases held at most, exact and prefixes each, unless the load says otherwise.
+pub const MAX_ALIASES: u32 = 16_384;
+/// Rows of rings, (device, RX queue), unless the load says otherwise.
+pub const MAX_RING_ROWS: u32 = 256;
+/// Rows of sockets, (protocol, address, port), unless the load says otherwise.
+pub const MAX_SOCKET_ROWS: u32 = 64;
+/// Routers whose last packet is remembered, unless the load says otherwise.
+pub const MAX_ROUTERS_SEEN: u32 = 65_536;
+
+/// Constants that a load writes into the programs. The kernel's verifier removes what they switch off.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Settings {
+    /// Key of the router hash. Secret: who knows it can aim addresses at one slot.
+    pub key: [u8; 16],
+    /// Octets of the longest frame that a ring takes; a longer one passes to the stack.
+    pub ring_room: u32,
+    /// 1: UDP for an empty slot is dropped in XDP; 0: it passes and SK_REUSEPORT drops it.
+    pub drop_empty_udp: u32,
+    /// 1: look addresses up in [`ALIASES`].
+    pub aliases: u32,
+    /// 1: look addresses up in [`ALIAS_PREFIXES`] (75-500 ns a packet).
+    pub alias_prefixes: u32,
+    /// 1: remember when each router was last seen.
+    pub last_seen: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// Value of [`LOCAL_ADDRESSES`]: the address is there; nothing more yet.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct LocalAddress {
+    /// 0.
+    pub reserved: u32,
+}
+
+/// [`Port::transports`]: UDP is taken here.
+pub const PORT_UDP: u8 = 1;
+/// [`Port::transports`]: TCP is taken here.
+pub const PORT_TCP: u8 = 2;
+
+/// Value of [`PORTS`]: who listens on a port. All zero: nobody.
+#[derive(
+    FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, Debug, Default, PartialEq, Eq,
+)]
+#[repr(C)]
+pub struct Port {
+    /// [`PORT_UDP`] and [`PORT_TCP`].
+    pub transports: u8,
+    /// The telemetry protocol's number, user space's own; the programs do not read it.
+    pub protocol: u8,
+    /// Listeners that belong together, user space's own; the programs do not read it.
+    pub group: U16,
+}
+
+/// Key of [`RING_ROWS`]: one RX queue of one device.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Queue {
+    /// Index of the device in the namespace of the program.
+    pub device: u32,
+    /// RX queue, from 0.
+    pub queue: u32,
+}
+
+/// Key of [`SOCKET_ROWS`]: what the sockets of one reuseport group are bound to.
+#[derive(
+    FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, Debug, PartialEq, Eq, Hash,
+)]
+#[repr(C)]
+pub struct Bound {
+    /// Local address: of an IPv4 socket mapped (`::ffff:0.0.0.0` for any), else as bound (`::` for any).
+    pub address: [u8; 16],
+    /// Local port.
+    pub port: U16,
+    /// 17 (UDP) or 6 (TCP).
+    pub protocol: u8,
+    /// 0.
+    pub reserved: u8,
+}
+
+/// Who takes what falls on a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum SlotState {
+    /// Nobody.
+    Empty = 0,
+    /// A worker, through its ring where it has one, else its socket.
+    Millrace = 1,
+    /// Another daemon's socket.
+    Foreign = 2,
+    /// A worker that is leaving: its socket takes what still comes, its ring nothing.
+    Draining = 3,
+    /// On the way to another worker: the socket takes it until the table flips.
+    Moving = 4,
+}
+
+impl SlotState {
+    /// The state that a table's octet names; `None`: the table is damaged.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_octet(octet: u8) -> Option<Self> {
+        match octet {
+            0 => Some(Self::Empty),
+            1 => Some(Self::Millrace),
+            2 => Some(Self::Foreign),
+            3 => Some(Self::Draining),
+            4 => Some(Self::Moving),
+            _ => None,
+        }
+    }
+}
+
+/// Value of [`STEERING`]: bucket -> slot, and the state of each slot. Written whole, then made active.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Steering {
+    /// Slot of each bucket, below [`MAX_SLOTS`].
+    pub slots: [u8; BUCKETS as usize],
+    /// [`SlotState`] of each slot.
+    pub states: [u8; MAX_SLOTS as usize],
+}
+
+impl Steering {
+    /// Every bucket on slot 0, every slot empty: what a fresh map holds.
+    pub const EMPTY: Self = Self { slots: [0; BUCKETS as usize], states: [0; MAX_SLOTS as usize] };
+
+    /// Slot of a bucket (taken modulo [`BUCKETS`]) and its state; `None`: the table is damaged.
+    #[must_use]
+    #[inline(always)]
+    pub fn slot(&self, bucket: u32) -> Option<(u32, SlotState)> {
+        let slot = *self.slots.get((bucket & (BUCKETS - 1)) as usize)?;
+        let state = *self.states.get(slot as usize)?;
+        Some((u32::from(slot), SlotState::from_octet(state)?))
+    }
+}
+
+/// Value of [`ROUTERS_SEEN`].
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Seen {
+    /// Nanoseconds of `CLOCK_MONOTONIC_COARSE` at the last packet, refreshed at most once a second.
+    pub monotonic_ns: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_come_back_and_others_are_refused() {
+        for octet in 0..=u8::MAX {
+            assert!(SlotState::from_octet(octet).map_or(octet > 4, |state| state as u8 == octet));
+        }
+    }
+
+    #[test]
+    fn a_damaged_table_is_no_slot() {
+        let mut table = Steering::EMPTY;
+        table.states[3] = SlotState::Millrace as u8;
+        table.slots[4095] = 3;
+        table.slots[1] = 64;
+        table.slots[2] = 5;
+        table.states[5] = 9;
+        assert_eq!(table.slot(4095), Some((3, SlotState::Millrace)));
+        assert_eq!(table.slot(4096), Some((0, SlotState::Empty)));
+        assert_eq!(table.slot(1), None);
+        assert_eq!(table.slot(2), None);
+    }
+
+    #[test]
+    fn layouts_have_the_sizes_that_the_maps_declare() {
+        assert_eq!(size_of::<Settings>(), 40);
+        assert_eq!(size_of::<Port>(), 4);
+        assert_eq!(size_of::<Bound>(), 20);
+        assert_eq!(size_of::<Steering>(), 4160);
+    }
+}
