@@ -1,0 +1,262 @@
+//! The ledgers of a collector: what came in, and every way it ended.
+//!
+//! `in` is counted where a unit is first seen (a message when its header is read, a set when its header is
+//! read, a record when its octets are cut off a set); an end is counted where the unit ends. Neither is
+//! computed from the other, so the two sides can be held against each other.
+
+use dataplane_common::ledger;
+
+pub use dataplane_common::ledger::PacketEnd;
+
+ledger! {
+    /// How a message ended: an IPFIX message, a NetFlow v9 or v5 packet, a BMP message.
+    pub MessageEnd counts "messages" {
+        /// Read to its end.
+        Decoded = "decoded",
+        /// Its header or framing is damaged; nothing of it was used.
+        Malformed = "malformed",
+        /// Read up to a damaged part; what stood before was used.
+        Partial = "partial",
+        /// A version that no session speaks.
+        UnknownVersion = "unknown_version",
+        /// A message type that no session speaks; skipped by its length.
+        UnknownType = "unknown_type",
+        /// Needs a Peer Up that was never seen.
+        NoPeer = "no_peer",
+        /// More sessions than the limit allows.
+        TooManySessions = "too_many_sessions",
+        /// More peers than the limit allows.
+        TooManyPeers = "too_many_peers",
+        /// Its stream ended in the middle of it.
+        CutOff = "cut_off",
+        /// Longer than the limit allows.
+        TooLong = "too_long",
+        /// The outlet had no room for its row.
+        OutletFull = "outlet_full",
+        /// Seen before: a copy of a message already decoded.
+        Duplicate = "duplicate",
+    }
+}
+
+ledger! {
+    /// How a set (IPFIX), flowset (NetFlow v9) or the record block of a v5 packet ended.
+    pub SetEnd counts "sets" {
+        /// Every record of it was handled.
+        Decoded = "decoded",
+        /// Damaged; earlier sets of the message were used.
+        Malformed = "malformed",
+        /// Templates of this set were refused in part or whole.
+        Refused = "refused",
+        /// Waits for its template (an end only while it waits: it moves on when the wait is over).
+        Waiting = "waiting",
+        /// Its template did not come in time.
+        NoTemplate = "no_template",
+        /// Its template did not come and there was no room to wait.
+        WaitingFull = "waiting_full",
+        /// A set id that is reserved.
+        ReservedId = "reserved_id",
+        /// A withdrawal over UDP, which RFC 7011 8.1 forbids.
+        WithdrawalRefused = "withdrawal_refused",
+    }
+}
+
+ledger! {
+    /// How a record ended: a flow, an options record, a route, or the row of a message.
+    pub RecordEnd counts "records" {
+        /// Became a row of a batch.
+        Row = "row",
+        /// The outlet had no batch for it.
+        OutletFull = "outlet_full",
+        /// Its octets contradict its template.
+        Malformed = "malformed",
+        /// No sink wants records of this kind.
+        NotWanted = "not_wanted",
+    }
+}
+
+ledger! {
+    /// How one side of the join of a flow ended.
+    pub JoinEnd counts "sides" {
+        /// A route was found.
+        Found = "found",
+        /// The record has no usable address on this side.
+        NoAddress = "noAddress",
+        /// The router has no BMP session.
+        NoSession = "noSession",
+        /// Its initial dump has not ended.
+        DumpRunning = "dumpRunning",
+        /// The flow's VRF is not in the RIB.
+        NoVrf = "noVrf",
+        /// No route covers the address.
+        NoRoute = "noRoute",
+    }
+}
+
+ledger! {
+    /// What a session speaks.
+    pub Protocol counts "protocols" {
+        /// IPFIX, RFC 7011.
+        Ipfix = "ipfix",
+        /// NetFlow v9, RFC 3954.
+        Netflow9 = "netflow9",
+        /// NetFlow v5.
+        Netflow5 = "netflow5",
+        /// sFlow v5.
+        Sflow = "sflow",
+        /// BMP, RFC 7854.
+        Bmp = "bmp",
+        /// UDP-notif.
+        UdpNotif = "udp-notif",
+    }
+}
+
+ledger! {
+    /// What a row is: the value of `kind` in every line of output.
+    pub Kind counts "kinds" {
+        /// A flow record.
+        Flow = "flow",
+        /// A record described by an options template.
+        Options = "options",
+        /// One NLRI of a route monitoring message.
+        Route = "route",
+        /// BMP Initiation.
+        Initiation = "initiation",
+        /// BMP Termination.
+        Termination = "termination",
+        /// BMP Peer Up.
+        PeerUp = "peerUp",
+        /// BMP Peer Down.
+        PeerDown = "peerDown",
+        /// BMP Statistics Report.
+        Stats = "stats",
+        /// BMP Route Mirroring.
+        Mirror = "mirror",
+        /// A BMP session opened or ended.
+        Session = "session",
+        /// Rows of a session that a sink lost.
+        Gap = "gap",
+        /// Begin or end of a dump of a router's RIB.
+        Dump = "dump",
+        /// A malformed unit.
+        Error = "error",
+        /// A flow sample of sFlow.
+        Sample = "sample",
+        /// A counter sample of sFlow.
+        Counters = "counters",
+        /// A UDP-notif message.
+        Notification = "notification",
+        /// Answer to a query: an exporter.
+        Exporter = "exporter",
+        /// Answer to a query: a template.
+        Template = "template",
+        /// Answer to a query: a BMP peer.
+        Peer = "peer",
+    }
+}
+
+ledger! {
+    /// What a route row did to the RIB.
+    pub RouteAction counts "routes" {
+        /// Announced, new or replacing.
+        Announce = "announce",
+        /// Withdrawn.
+        Withdraw = "withdraw",
+        /// End-of-RIB of a family.
+        EndOfRib = "endOfRib",
+    }
+}
+
+/// The counters of one collector, written by its worker alone and copied to the counters page on the tick.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledgers {
+    /// Packets by end; a collector counts only the ends of packets that were given to it.
+    pub packets: [u64; PacketEnd::COUNT],
+    /// Messages seen, by protocol.
+    pub messages_in: [u64; Protocol::COUNT],
+    /// Messages by protocol and end.
+    pub messages: [[u64; MessageEnd::COUNT]; Protocol::COUNT],
+    /// Sets seen, by protocol.
+    pub sets_in: [u64; Protocol::COUNT],
+    /// Sets by protocol and end.
+    pub sets: [[u64; SetEnd::COUNT]; Protocol::COUNT],
+    /// Records seen, by kind.
+    pub records_in: [u64; Kind::COUNT],
+    /// Records by kind and end.
+    pub records: [[u64; RecordEnd::COUNT]; Kind::COUNT],
+    /// Join results by side (0 destination, 1 source) and end.
+    pub joins: [[u64; JoinEnd::COUNT]; 2],
+    /// Routes by action.
+    pub routes: [u64; RouteAction::COUNT],
+    /// Units lost on the way by the sequence numbers of the exporters, by protocol. Nobody can count these exactly.
+    pub sequence_lost: [u64; Protocol::COUNT],
+}
+
+impl Ledgers {
+    /// Counts a packet's end.
+    pub fn packet(&mut self, end: PacketEnd) {
+        add(&mut self.packets, end.index(), 1);
+    }
+
+    /// Counts a message when its header is first read.
+    pub fn message_in(&mut self, protocol: Protocol) {
+        add(&mut self.messages_in, protocol.index(), 1);
+    }
+
+    /// Counts a message's end.
+    pub fn message(&mut self, protocol: Protocol, end: MessageEnd) {
+        if let Some(ends) = self.messages.get_mut(protocol.index()) {
+            add(ends, end.index(), 1);
+        }
+    }
+
+    /// Counts a set when its header is first read.
+    pub fn set_in(&mut self, protocol: Protocol) {
+        add(&mut self.sets_in, protocol.index(), 1);
+    }
+
+    /// Counts a set's end.
+    pub fn set(&mut self, protocol: Protocol, end: SetEnd) {
+        if let Some(ends) = self.sets.get_mut(protocol.index()) {
+            add(ends, end.index(), 1);
+        }
+    }
+
+    /// Takes a set's end back: it waited, and now ends in another way.
+    pub fn set_moved(&mut self, protocol: Protocol, from: SetEnd, to: SetEnd) {
+        if let Some(ends) = self.sets.get_mut(protocol.index()) {
+            if let Some(count) = ends.get_mut(from.index()) {
+                *count = count.saturating_sub(1);
+            }
+            add(ends, to.index(), 1);
+        }
+    }
+
+    /// Counts records when they are cut off their set or message.
+    pub fn records_in(&mut self, kind: Kind, n: u64) {
+        add(&mut self.records_in, kind.index(), n);
+    }
+
+    /// Counts the end of `n` records.
+    pub fn records(&mut self, kind: Kind, end: RecordEnd, n: u64) {
+        if let Some(ends) = self.records.get_mut(kind.index()) {
+            add(ends, end.index(), n);
+        }
+    }
+
+    /// Units by which the four ledgers do not balance: 0 in a correct program at rest.
+    #[must_use]
+    pub fn unexplained(&self) -> u64 {
+        fn differ<const N: usize>(seen: &[u64], ends: &[[u64; N]]) -> u64 {
+            seen.iter().zip(ends).map(|(seen, ends)| seen.abs_diff(ends.iter().sum())).sum()
+        }
+        differ(&self.messages_in, &self.messages)
+            + differ(&self.sets_in, &self.sets)
+            + differ(&self.records_in, &self.records)
+    }
+}
+
+fn add(counters: &mut [u64], index: usize, n: u64) {
+    if let Some(count) = counters.get_mut(index) {
+        *count = count.wrapping_add(n);
+    }
+}

@@ -1,0 +1,121 @@
+//! Context of a row of the messages table: what the octets of the wire alone do not say.
+//!
+//! Written by sessions without allocating, read by output/json. The octets column holds, by kind:
+//! `Options` the record; the BMP kinds the whole BMP message with its common header; `Error` the damaged unit
+//! (its first octets); `Session`, `Gap`, `Dump` and the answers nothing.
+
+use serde::{Deserialize, Serialize};
+
+/// What a row of the messages table means, beside its kind and its octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Context<'a> {
+    /// An options record.
+    Options {
+        /// IPFIX observation domain or v9 source id.
+        observation_domain_id: u32,
+        /// Its options template.
+        template_id: u16,
+        /// 10 or 9.
+        version: u8,
+        /// Export time, unix nanoseconds.
+        export_time_ns: u64,
+        /// The options template (`flow::template::TemplateOctets`).
+        template: &'a [u8],
+    },
+    /// A BMP message, its octets beside.
+    Bmp {
+        /// Session id.
+        session: u64,
+        /// Line number within the session.
+        sequence: u64,
+        /// Whether AS numbers in a mirrored or quoted UPDATE have 4 octets.
+        four_octet_as: bool,
+    },
+    /// A BMP session opened or ended.
+    Session {
+        /// Session id.
+        session: u64,
+        /// Line number within the session.
+        sequence: u64,
+        /// The router's TCP port.
+        port: u16,
+        /// `open`, `closed`, `stale` or `expired`.
+        state: &'a str,
+        /// Why, for all but `open`; empty: none.
+        reason: &'a str,
+    },
+    /// Rows of a session that could not be handed out.
+    Gap {
+        /// Session id.
+        session: u64,
+        /// First line lost.
+        first: u64,
+        /// Last line lost.
+        last: u64,
+    },
+    /// Begin or end of a dump of a router's routes.
+    Dump {
+        /// Session id.
+        session: u64,
+        /// Whether this is the end.
+        end: bool,
+    },
+    /// A malformed unit.
+    Error {
+        /// Protocol's name.
+        protocol: &'a str,
+        /// Reason in snake case.
+        reason: &'a str,
+        /// Octet offset of the fault within the message.
+        offset: u32,
+        /// Octets concerned.
+        length: u32,
+    },
+    /// Answer: an exporter or BMP session, as JSON text made outside the hot path.
+    Answer {
+        /// One JSON object.
+        json: &'a str,
+    },
+}
+
+struct Tail<'a>(&'a mut Vec<u8>);
+
+impl Extend<u8> for Tail<'_> {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, octets: I) {
+        self.0.extend(octets);
+    }
+}
+
+impl<'a> Context<'a> {
+    /// Appends the context's octets. Allocates only if `to` has to grow.
+    pub fn write(&self, to: &mut Vec<u8>) {
+        let written = postcard::to_extend(self, Tail(to));
+        debug_assert!(written.is_ok(), "a context always has a postcard form");
+    }
+
+    /// Reads a context back. `None` if the octets are not one.
+    #[must_use]
+    pub fn read(octets: &'a [u8]) -> Option<Self> {
+        postcard::from_bytes(octets).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_contexts_read_back() {
+        let context = Context::Options {
+            observation_domain_id: 33_312,
+            template_id: 313,
+            version: 10,
+            export_time_ns: 1_700_000_000_000_000_000,
+            template: &[0, 1, 2],
+        };
+        let mut octets = vec![0xFF];
+        context.write(&mut octets);
+        assert_eq!(Context::read(&octets[1..]), Some(context));
+        assert_eq!(Context::read(&octets[1..3]), None);
+    }
+}

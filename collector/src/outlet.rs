@@ -1,0 +1,182 @@
+//! The bounded way from a worker to the sinks: open batches here, full ones out, empty ones home again.
+//!
+//! A worker never waits: where no empty batch is at home, the caller counts its rows as
+//! [`RecordEnd::OutletFull`](crate::ledger::RecordEnd::OutletFull) and goes on.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::batch::{Batch, BatchLimits, WorkerId};
+use crate::schema::{Schema, TableId};
+
+/// The schemas of all tables, shared by workers and sinks.
+pub type Schemas = [Arc<Schema>; TableId::COUNT];
+
+/// A worker's end. One a worker.
+#[derive(Debug)]
+pub struct Outlet {
+    tables: [Table; TableId::COUNT],
+    full: Arc<ArrayQueue<Box<Batch>>>,
+}
+
+#[derive(Debug)]
+struct Table {
+    open: Option<Box<Batch>>,
+    empty: Arc<ArrayQueue<Box<Batch>>>,
+    next_sequence: u64,
+}
+
+/// The sinks' end. One a worker.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    full: Arc<ArrayQueue<Box<Batch>>>,
+    empty: [Arc<ArrayQueue<Box<Batch>>>; TableId::COUNT],
+}
+
+impl Outlet {
+    /// An outlet with `batches` batches a table, all allocated now, and the drain at its other end.
+    #[must_use]
+    pub fn new(worker: WorkerId, schemas: &Schemas, batches: usize, limits: BatchLimits) -> (Self, Drain) {
+        let batches = batches.max(2);
+        let full = Arc::new(ArrayQueue::new(batches * TableId::COUNT));
+        let tables: [Table; TableId::COUNT] = std::array::from_fn(|table| {
+            let empty = Arc::new(ArrayQueue::new(batches));
+            for _ in 0..batches {
+                let Some(schema) = schemas.get(table) else { continue };
+                let batch = Box::new(Batch::new(Arc::clone(schema), worker, limits));
+                let pushed = empty.push(batch);
+                debug_assert!(pushed.is_ok(), "the queue has room for all batches of its table");
+            }
+            Table { open: None, empty, next_sequence: 1 }
+        });
+        let empty = std::array::from_fn(|table| {
+            tables.get(table).map_or_else(|| Arc::new(ArrayQueue::new(1)), |table| Arc::clone(&table.empty))
+        });
+        let drain = Drain { full: Arc::clone(&full), empty };
+        (Self { tables, full }, drain)
+    }
+
+    /// The open batch of a table with room for at least one row, or `None` when all batches are out: a drop.
+    pub fn batch(&mut self, table: TableId) -> Option<&mut Batch> {
+        let full = &self.full;
+        let table = self.tables.get_mut(table.index())?;
+        if table.open.as_ref().is_some_and(|batch| batch.room() == 0) {
+            hand_on(table, full);
+        }
+        if table.open.is_none() {
+            let mut batch = table.empty.pop()?;
+            batch.clear();
+            batch.sequence = table.next_sequence;
+            table.next_sequence += 1;
+            table.open = Some(batch);
+        }
+        table.open.as_deref_mut()
+    }
+
+    /// Hands every open batch on that holds rows; called on the tick and at the end.
+    pub fn publish(&mut self) {
+        for table in &mut self.tables {
+            if table.open.as_ref().is_some_and(|batch| batch.rows > 0) {
+                hand_on(table, &self.full);
+            }
+        }
+    }
+
+    /// Full batches that no sink has taken yet.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.full.len()
+    }
+}
+
+fn hand_on(table: &mut Table, full: &ArrayQueue<Box<Batch>>) {
+    if let Some(batch) = table.open.take() {
+        // The queue has room for every batch there is, so this cannot fail; were it to, the batch stays open.
+        table.open = full.push(batch).err();
+    }
+}
+
+impl Drain {
+    /// The next full batch, in the order in which the worker handed them on.
+    #[must_use]
+    pub fn take(&self) -> Option<Lease> {
+        let batch = self.full.pop()?;
+        let home = Arc::clone(self.empty.get(batch.schema.table.index())?);
+        Some(Lease(Arc::new(Loan { batch: Some(batch), home })))
+    }
+
+    /// Full batches waiting.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.full.len()
+    }
+}
+
+/// A full batch on loan: shared by sinks, sent home by the last drop.
+#[derive(Clone, Debug)]
+pub struct Lease(Arc<Loan>);
+
+#[derive(Debug)]
+struct Loan {
+    batch: Option<Box<Batch>>,
+    home: Arc<ArrayQueue<Box<Batch>>>,
+}
+
+impl Deref for Lease {
+    type Target = Batch;
+
+    fn deref(&self) -> &Batch {
+        match &self.0.batch {
+            Some(batch) => batch,
+            None => unreachable!("a loan holds its batch until it is dropped"),
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            // Home has room for every batch of its table; were it full, the batch would just be freed.
+            let _ = self.home.push(batch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{Column, Origin, RecordField, Store};
+
+    fn schemas() -> Schemas {
+        TableId::ALL.map(|table| {
+            let column = Column {
+                name: "frame".into(),
+                origin: Origin::Record(RecordField::Frame),
+                store: Store::Fixed8,
+            };
+            Arc::new(Schema { table, columns: Box::new([column]) })
+        })
+    }
+
+    #[test]
+    fn batches_come_home_and_a_full_outlet_says_so() {
+        let (mut outlet, drain) =
+            Outlet::new(WorkerId(0), &schemas(), 2, BatchLimits { rows: 2, octets: 1024 });
+        let mut written = 0;
+        while let Some(batch) = outlet.batch(TableId::Flows) {
+            batch.push_integer(0, written);
+            batch.finish_rows(1);
+            written += 1;
+        }
+        assert_eq!(written, 4);
+        let first = drain.take().unwrap();
+        let second = first.clone();
+        assert_eq!((first.rows, first.values[0].integer(1)), (2, Some(1)));
+        drop(first);
+        assert!(outlet.batch(TableId::Flows).is_none());
+        drop(second);
+        assert_eq!(outlet.batch(TableId::Flows).unwrap().sequence, 3);
+    }
+}

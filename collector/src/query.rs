@@ -1,0 +1,1 @@
+//! Questions to a worker, answered a slice a tick.

@@ -1,0 +1,102 @@
+//! Every limit and choice of a collector, as a plain struct; control fills it from the configuration.
+
+/// What a listening port speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PortProtocol {
+    /// IPFIX only.
+    Ipfix,
+    /// NetFlow v5, v9 and IPFIX, told apart by the version of each message.
+    Netflow,
+    /// sFlow v5.
+    Sflow,
+    /// BMP over TCP.
+    Bmp,
+    /// UDP-notif.
+    UdpNotif,
+    /// Whatever the first octets say (captures).
+    Any,
+}
+
+/// What names a flow session besides address, observation domain and version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExporterKey {
+    /// Nothing: source ports may vary (default; RFC 7011 8 says otherwise, routers do not care).
+    #[default]
+    Address,
+    /// The source port too, as RFC 7011 has it.
+    AddressAndPort,
+}
+
+/// Everything a collector can be told. All tables are bounded by a limit that stands here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Ports and what they speak.
+    pub ports: Vec<(u16, PortProtocol)>,
+    /// Whether flows are joined with routes.
+    pub join: bool,
+    /// Identity of flow sessions.
+    pub exporter_key: ExporterKey,
+    /// Source addresses that mean another router: (address, router), IPv4 as IPv4-mapped.
+    pub aliases: Vec<([u8; 16], [u8; 16])>,
+    /// Sampling rate of a router that does not tell it: (router, 1 of how many).
+    pub sampling: Vec<([u8; 16], f64)>,
+    /// Which kinds become rows, one bit each at `Kind::index`; the rest is counted as not wanted.
+    pub kinds: u32,
+
+    /// Routers of one worker.
+    pub max_routers: usize,
+    /// Flow sessions (observation domains and versions) of one router.
+    pub max_exporters_per_router: usize,
+    /// Templates of one flow session.
+    pub max_templates_per_exporter: usize,
+    /// Fields of one template.
+    pub max_fields_per_template: usize,
+    /// Age at which a UDP template that was not refreshed is forgotten, ns; 0: never (RFC 7011 8.4).
+    pub template_lifetime_ns: u64,
+    /// Octets of data that wait for their template, of one flow session.
+    pub max_waiting_octets_per_exporter: usize,
+    /// How long data waits for its template, ns.
+    pub max_waiting_ns: u64,
+    /// Options-derived entries (samplers, interfaces, VRFs) of one flow session.
+    pub max_options_entries_per_exporter: usize,
+    /// Octets of one BMP message, header included.
+    pub max_bmp_message_octets: usize,
+    /// BMP sessions of one router.
+    pub max_bmp_sessions_per_router: usize,
+    /// BMP peers of one session.
+    pub max_peers_per_session: usize,
+    /// Paths in the RIB of one router.
+    pub max_paths_per_router: usize,
+    /// Octets of interned path attributes of one router.
+    pub max_attribute_octets_per_router: usize,
+    /// How long the routes of a lost BMP session still serve the join, ns.
+    pub stale_routes_ns: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const SECOND: u64 = 1_000_000_000;
+        Self {
+            ports: Vec::new(),
+            join: true,
+            exporter_key: ExporterKey::Address,
+            aliases: Vec::new(),
+            sampling: Vec::new(),
+            kinds: u32::MAX,
+            max_routers: 10_000,
+            max_exporters_per_router: 256,
+            max_templates_per_exporter: 4_096,
+            max_fields_per_template: 2_048,
+            template_lifetime_ns: 0,
+            max_waiting_octets_per_exporter: 256 * 1024,
+            max_waiting_ns: 60 * SECOND,
+            max_options_entries_per_exporter: 16_384,
+            max_bmp_message_octets: 1 << 20,
+            max_bmp_sessions_per_router: 4,
+            max_peers_per_session: 4_096,
+            max_paths_per_router: 20_000_000,
+            max_attribute_octets_per_router: 1 << 30,
+            stale_routes_ns: 120 * SECOND,
+        }
+    }
+}
