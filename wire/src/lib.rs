@@ -18,6 +18,12 @@ extern crate alloc;
 
 pub mod cursor;
 pub mod malformed;
+pub mod element;
+pub mod value;
+pub mod list;
+pub mod set;
+pub mod ipfix;
+pub mod netflow;
 #[cfg(feature = "emit")]
 pub mod emit;
 

@@ -1,0 +1,431 @@
+//! Information elements: (enterprise number, id) in, name, type, semantics and units out, from tables made at
+//! build time of `registry/*.csv`. Knows nothing of values or lengths on the wire, and never allocates.
+//!
+//! Three numberings share the key: IANA's elements (PEN 0), enterprises' elements, and NetFlow v9's field types,
+//! which have no enterprise bit: ids from 32,768 on under PEN 0 exist only there. Reverse elements of RFC 5103
+//! are their forward element seen from the other side, so they have no rows of their own.
+
+use core::fmt;
+
+include!(concat!(env!("OUT_DIR"), "/elements.rs"));
+
+/// The private enterprise number that marks the reverse of an IANA element (RFC 5103 section 6.1).
+pub const REVERSE_PEN: u32 = 29_305;
+
+/// The key of NetFlow v9's scope types (1 system, 2 interface, 3 line card, 4 cache, 5 template; RFC 3954 section
+/// 6.1) where elements have their enterprise number: scope types are a numbering of their own, and IANA keeps this
+/// number reserved.
+pub const NETFLOW9_SCOPE_PEN: u32 = u32::MAX;
+
+/// CERT's number: its reverse elements are its own ids with [`CERT_REVERSE_BIT`] set.
+const CERT_PEN: u32 = 6_871;
+const CERT_REVERSE_BIT: u16 = 0x4000;
+
+/// What is known of one information element (RFC 7012 section 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Element {
+    /// Private enterprise number; 0 for IANA's elements and NetFlow v9's field types.
+    pub pen: u32,
+    /// Element id without the enterprise bit (NetFlow v9: the whole field type).
+    pub id: u16,
+    /// IANA's name, or `vendor:name`.
+    pub name: &'static str,
+    /// Abstract type of its values.
+    pub data_type: DataType,
+    /// What the values mean to arithmetic.
+    pub semantics: Semantics,
+    /// What the values count.
+    pub units: Units,
+}
+
+/// The element of `(pen, id)`; for a reverse element (RFC 5103) its forward element.
+///
+/// Constant time for IANA's elements, a binary search for the others.
+#[must_use]
+pub fn lookup(pen: u32, id: u16) -> Option<&'static Element> {
+    let (pen, id) = forward(pen, id).unwrap_or((pen, id));
+    if pen == 0
+        && let Some(element) = IANA.get(usize::from(id))
+    {
+        return element.as_ref();
+    }
+    let at = SEARCHED.binary_search_by_key(&(pen, id), |element| (element.pen, element.id)).ok()?;
+    SEARCHED.get(at)
+}
+
+/// The forward element of a reverse one (RFC 5103 section 6.1); `None` if `(pen, id)` is not reversed.
+#[must_use]
+pub fn forward(pen: u32, id: u16) -> Option<(u32, u16)> {
+    match pen {
+        REVERSE_PEN => Some((0, id)),
+        CERT_PEN if id & CERT_REVERSE_BIT != 0 => Some((CERT_PEN, id & !CERT_REVERSE_BIT)),
+        _ => None,
+    }
+}
+
+/// The reverse element of a forward one, where its enterprise has a way to say it.
+#[must_use]
+pub fn reverse(pen: u32, id: u16) -> Option<(u32, u16)> {
+    match pen {
+        0 if id < 0x8000 => Some((REVERSE_PEN, id)),
+        CERT_PEN if id & CERT_REVERSE_BIT == 0 => Some((CERT_PEN, id | CERT_REVERSE_BIT)),
+        _ => None,
+    }
+}
+
+/// `(pen, id)` of a name as [`Name`] writes it: `octetDeltaCount`, `reverseOctetDeltaCount`, `vendor:name`,
+/// `e<PEN>id<N>`.
+#[must_use]
+pub fn by_name(name: &str) -> Option<(u32, u16)> {
+    let exact = |wanted: &str| {
+        let at = NAMES.binary_search_by_key(&wanted, |(name, ..)| *name).ok()?;
+        NAMES.get(at).map(|&(_, pen, id)| (pen, id))
+    };
+    exact(name).or_else(|| numbered(name)).or_else(|| {
+        let (pen, id) = reversed_name(name)?;
+        reverse(pen, id)
+    })
+}
+
+/// `e<PEN>id<N>`.
+fn numbered(name: &str) -> Option<(u32, u16)> {
+    let (pen, id) = name.strip_prefix('e')?.split_once("id")?;
+    Some((pen.parse().ok()?, id.parse().ok()?))
+}
+
+/// The forward element of `reverseOctetDeltaCount` or `vendor:reverseName`: found by comparing, because the
+/// capital that the name gained has to be undone and nothing here allocates.
+fn reversed_name(name: &str) -> Option<(u32, u16)> {
+    let (vendor, local) = name.split_once(':').map_or(("", name), |(vendor, local)| (vendor, local));
+    let (capital, rest) = local.strip_prefix("reverse")?.split_at_checked(1)?;
+    if !capital.as_bytes().first()?.is_ascii_uppercase() {
+        return None;
+    }
+    let same = |candidate: &str| {
+        let (its_vendor, its_local) = candidate.split_once(':').unwrap_or(("", candidate));
+        its_vendor == vendor
+            && its_local
+                .split_at_checked(1)
+                .is_some_and(|(first, others)| first.eq_ignore_ascii_case(capital) && others == rest)
+    };
+    NAMES.iter().find(|(candidate, ..)| same(candidate)).map(|&(_, pen, id)| (pen, id))
+}
+
+/// Every element of the tables, IANA's first, then by (pen, id).
+pub fn all() -> impl Iterator<Item = &'static Element> {
+    IANA.iter().flatten().chain(SEARCHED.iter())
+}
+
+/// The name of an element as records write it; `Display` gives it without allocating.
+///
+/// IANA's name, `vendor:name`, `reverse` + Name for reverse elements, `e<PEN>id<N>` for unknown ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    /// Private enterprise number.
+    pub pen: u32,
+    /// Element id.
+    pub id: u16,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(element) = lookup(self.pen, self.id) else {
+            return Unnamed(*self).fmt(f);
+        };
+        if forward(self.pen, self.id).is_none() {
+            return f.write_str(element.name);
+        }
+        let local = match element.name.split_once(':') {
+            Some((vendor, local)) => {
+                write!(f, "{vendor}:")?;
+                local
+            }
+            None => element.name,
+        };
+        f.write_str("reverse")?;
+        let (first, rest) = local.split_at_checked(1).unwrap_or((local, ""));
+        for letter in first.chars() {
+            write!(f, "{}", letter.to_ascii_uppercase())?;
+        }
+        f.write_str(rest)
+    }
+}
+
+/// `e<PEN>id<N>`: the key of an element that has no name, or of a value that its type does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unnamed(pub Name);
+
+impl fmt::Display for Unnamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "e{}id{}", self.0.pen, self.0.id)
+    }
+}
+
+/// A list of variants with IANA's code and word for each.
+macro_rules! coded {
+    ($(#[doc = $head:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $code:literal $word:literal,)+ }) => {
+        $(#[doc = $head])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[doc = $doc])+ $variant = $code,)+
+        }
+
+        impl $name {
+            /// Every variant, in the order of its code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The variant of IANA's code, as RFC 5610 type information carries it.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// IANA's code.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// IANA's word.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+coded! {
+    /// Abstract data types with IANA's codes (RFC 7012 section 3.1, RFC 6313 section 4.4, RFC 9740).
+    DataType {
+        /// Octets without further structure.
+        OctetArray = 0 "octetArray",
+        /// 1-octet number.
+        Unsigned8 = 1 "unsigned8",
+        /// 2-octet number.
+        Unsigned16 = 2 "unsigned16",
+        /// 4-octet number.
+        Unsigned32 = 3 "unsigned32",
+        /// 8-octet number.
+        Unsigned64 = 4 "unsigned64",
+        /// 1-octet number, two's complement.
+        Signed8 = 5 "signed8",
+        /// 2-octet number, two's complement.
+        Signed16 = 6 "signed16",
+        /// 4-octet number, two's complement.
+        Signed32 = 7 "signed32",
+        /// 8-octet number, two's complement.
+        Signed64 = 8 "signed64",
+        /// IEEE 754 single.
+        Float32 = 9 "float32",
+        /// IEEE 754 double.
+        Float64 = 10 "float64",
+        /// 1 is true, 2 is false.
+        Boolean = 11 "boolean",
+        /// 6-octet address.
+        MacAddress = 12 "macAddress",
+        /// UTF-8.
+        String = 13 "string",
+        /// Seconds since 1970, 4 octets.
+        DateTimeSeconds = 14 "dateTimeSeconds",
+        /// Milliseconds since 1970, 8 octets.
+        DateTimeMilliseconds = 15 "dateTimeMilliseconds",
+        /// NTP format, the low 11 bits of the fraction without meaning.
+        DateTimeMicroseconds = 16 "dateTimeMicroseconds",
+        /// NTP format.
+        DateTimeNanoseconds = 17 "dateTimeNanoseconds",
+        /// 4-octet address.
+        Ipv4Address = 18 "ipv4Address",
+        /// 16-octet address.
+        Ipv6Address = 19 "ipv6Address",
+        /// Values of one element.
+        BasicList = 20 "basicList",
+        /// Records of one template.
+        SubTemplateList = 21 "subTemplateList",
+        /// Records of several templates.
+        SubTemplateMultiList = 22 "subTemplateMultiList",
+        /// 32-octet number, sent in as few octets as it needs.
+        Unsigned256 = 23 "unsigned256",
+    }
+}
+
+impl DataType {
+    /// Octets of a full-size value; `None` where the length is free.
+    #[must_use]
+    pub const fn natural_length(self) -> Option<u16> {
+        match self {
+            Self::Unsigned8 | Self::Signed8 | Self::Boolean => Some(1),
+            Self::Unsigned16 | Self::Signed16 => Some(2),
+            Self::Unsigned32 | Self::Signed32 | Self::Float32 | Self::DateTimeSeconds | Self::Ipv4Address => {
+                Some(4)
+            }
+            Self::MacAddress => Some(6),
+            Self::Unsigned64
+            | Self::Signed64
+            | Self::Float64
+            | Self::DateTimeMilliseconds
+            | Self::DateTimeMicroseconds
+            | Self::DateTimeNanoseconds => Some(8),
+            Self::Ipv6Address => Some(16),
+            Self::Unsigned256 => Some(32),
+            Self::OctetArray
+            | Self::String
+            | Self::BasicList
+            | Self::SubTemplateList
+            | Self::SubTemplateMultiList => None,
+        }
+    }
+
+    /// Octets of a column cell that holds any value of the type: 1, 2, 4, 8 or 16; `None` where values are kept
+    /// as octets. A MAC address takes the low 6 octets of 8.
+    #[must_use]
+    pub const fn store_width(self) -> Option<u8> {
+        match self.natural_length() {
+            Some(1) => Some(1),
+            Some(2) => Some(2),
+            Some(4) => Some(4),
+            Some(6 | 8) => Some(8),
+            Some(16) => Some(16),
+            _ => None,
+        }
+    }
+}
+
+coded! {
+    /// Data type semantics with IANA's codes (RFC 7012 section 3.2, RFC 6313, RFC 8038).
+    Semantics {
+        /// None stated.
+        Default = 0 "default",
+        /// A measured amount.
+        Quantity = 1 "quantity",
+        /// Counts since the start of measuring.
+        TotalCounter = 2 "totalCounter",
+        /// Counts since the last record.
+        DeltaCounter = 3 "deltaCounter",
+        /// Names something; arithmetic is meaningless.
+        Identifier = 4 "identifier",
+        /// Single bits.
+        Flags = 5 "flags",
+        /// An RFC 6313 list.
+        List = 6 "list",
+        /// A MIB counter.
+        SnmpCounter = 7 "snmpCounter",
+        /// A MIB gauge.
+        SnmpGauge = 8 "snmpGauge",
+    }
+}
+
+coded! {
+    /// Units with IANA's codes (registry "IPFIX Information Element Units").
+    Units {
+        /// None.
+        None = 0 "none",
+        /// Bits.
+        Bits = 1 "bits",
+        /// Octets.
+        Octets = 2 "octets",
+        /// Packets.
+        Packets = 3 "packets",
+        /// Flows.
+        Flows = 4 "flows",
+        /// Seconds.
+        Seconds = 5 "seconds",
+        /// Milliseconds.
+        Milliseconds = 6 "milliseconds",
+        /// Microseconds.
+        Microseconds = 7 "microseconds",
+        /// Nanoseconds.
+        Nanoseconds = 8 "nanoseconds",
+        /// IPv4 header lengths.
+        FourOctetWords = 9 "4-octet words",
+        /// Messages.
+        Messages = 10 "messages",
+        /// Hops.
+        Hops = 11 "hops",
+        /// MPLS label stack entries.
+        Entries = 12 "entries",
+        /// Layer 2 frames.
+        Frames = 13 "frames",
+        /// Ports.
+        Ports = 14 "ports",
+        /// Those of the element that the value is about.
+        Inferred = 15 "inferred",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::{DataType, Name, Semantics, Units, all, by_name, lookup};
+    use std::string::ToString;
+
+    #[test]
+    fn iana_elements_have_their_registered_type() {
+        let element = lookup(0, 1).unwrap();
+        assert_eq!((element.name, element.data_type), ("octetDeltaCount", DataType::Unsigned64));
+        assert_eq!((element.semantics, element.units), (Semantics::DeltaCounter, Units::Octets));
+        assert_eq!(lookup(0, 291).unwrap().data_type, DataType::BasicList);
+        assert_eq!(lookup(0, 0), None);
+        assert_eq!(lookup(0, 0x7fff), None);
+        assert_eq!(lookup(4_000_000_000, 1), None);
+    }
+
+    #[test]
+    fn every_name_leads_back_to_its_element() {
+        for element in all() {
+            let key = (element.pen, element.id);
+            assert_eq!(by_name(element.name), Some(key), "{}", element.name);
+            assert_eq!(lookup(key.0, key.1), Some(element));
+            assert_eq!(Name { pen: key.0, id: key.1 }.to_string(), element.name);
+        }
+    }
+
+    // RFC 5103 section 6.1: the reverse element of (0, N) is (29305, N), its name "reverse" and the capitalised name.
+    #[test]
+    fn reverse_elements_are_their_forward_element_under_another_name() {
+        let name = Name { pen: 29_305, id: 1 };
+        assert_eq!(name.to_string(), "reverseOctetDeltaCount");
+        assert_eq!(lookup(29_305, 1), lookup(0, 1));
+        assert_eq!(by_name("reverseOctetDeltaCount"), Some((29_305, 1)));
+        assert_eq!(by_name("reverseoctetDeltaCount"), None);
+        assert_eq!(by_name("reverse"), None);
+    }
+
+    #[test]
+    fn unknown_elements_are_named_by_their_numbers() {
+        let name = Name { pen: 4_000_000_000, id: 7 };
+        assert_eq!(name.to_string(), "e4000000000id7");
+        assert_eq!(by_name("e4000000000id7"), Some((4_000_000_000, 7)));
+        assert_eq!(Name { pen: 29_305, id: 0x7fff }.to_string(), "e29305id32767");
+        assert_eq!(by_name("e1idx"), None);
+    }
+
+    #[test]
+    fn codes_lead_back_to_their_variant() {
+        for data_type in DataType::ALL {
+            assert_eq!(DataType::from_code(data_type.code()), Some(*data_type));
+        }
+        assert_eq!(DataType::from_code(24), None);
+        assert_eq!(
+            (Semantics::from_code(8), Units::from_code(15)),
+            (Some(Semantics::SnmpGauge), Some(Units::Inferred))
+        );
+    }
+
+    #[test]
+    fn widths_hold_their_type() {
+        assert_eq!(DataType::MacAddress.store_width(), Some(8));
+        assert_eq!(DataType::Unsigned256.store_width(), None);
+        for data_type in DataType::ALL {
+            if let (Some(width), Some(length)) = (data_type.store_width(), data_type.natural_length()) {
+                assert!(u16::from(width) >= length);
+            }
+        }
+    }
+}
