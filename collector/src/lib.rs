@@ -26,6 +26,7 @@ pub mod query;
 pub mod saved;
 pub mod ledger;
 pub mod settings;
+pub mod capture;
 
 use std::net::{IpAddr, SocketAddr};
 
