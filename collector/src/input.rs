@@ -17,6 +17,10 @@ pub struct Now {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u64);
 
+/// What [`accept`](crate::Collector::accept) returns for `Opened` or `Received` instead of octets consumed, when
+/// the session wants its stream closed: the source closes it and says `Closed` with [`StreamEnd::Closed`].
+pub const CLOSE_STREAM: usize = usize::MAX;
+
 /// How a stream ended, as its source saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEnd {

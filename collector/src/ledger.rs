@@ -35,6 +35,8 @@ ledger! {
         OutletFull = "outlet_full",
         /// Seen before: a copy of a message already decoded.
         Duplicate = "duplicate",
+        /// Under way when its worker panicked; the worker starts again empty.
+        WorkerPanic = "worker_panic",
     }
 }
 
@@ -57,6 +59,8 @@ ledger! {
         ReservedId = "reserved_id",
         /// A withdrawal over UDP, which RFC 7011 8.1 forbids.
         WithdrawalRefused = "withdrawal_refused",
+        /// Under way when its worker panicked; the worker starts again empty.
+        WorkerPanic = "worker_panic",
     }
 }
 
@@ -71,6 +75,8 @@ ledger! {
         Malformed = "malformed",
         /// No sink wants records of this kind.
         NotWanted = "not_wanted",
+        /// Under way when its worker panicked; the worker starts again empty.
+        WorkerPanic = "worker_panic",
     }
 }
 
@@ -241,6 +247,19 @@ impl Ledgers {
         if let Some(ends) = self.records.get_mut(kind.index()) {
             add(ends, end.index(), n);
         }
+    }
+
+    /// Gives an end to what was begun and has none: only right when the worker panicked over it.
+    pub fn panicked(&mut self) {
+        fn settle<const N: usize>(seen: &[u64], ends: &mut [[u64; N]], end: usize) {
+            for (seen, ends) in seen.iter().zip(ends) {
+                let open = seen.saturating_sub(ends.iter().sum());
+                add(ends, end, open);
+            }
+        }
+        settle(&self.messages_in, &mut self.messages, MessageEnd::WorkerPanic.index());
+        settle(&self.sets_in, &mut self.sets, SetEnd::WorkerPanic.index());
+        settle(&self.records_in, &mut self.records, RecordEnd::WorkerPanic.index());
     }
 
     /// Units by which the four ledgers do not balance: 0 in a correct program at rest.

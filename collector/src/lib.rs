@@ -32,7 +32,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 
-pub use input::{Input, Now, StreamEnd, StreamId};
+pub use input::{CLOSE_STREAM, Input, Now, StreamEnd, StreamId};
 pub use ledger::Ledgers;
 pub use outlet::{Drain, Lease, Outlet, Schemas};
 pub use router::RouterId;
@@ -91,7 +91,7 @@ impl Collector {
 
     /// Takes one input and writes the rows that follow from it. Returns the octets consumed: for a frame or a
     /// datagram all of them; for a stream those of whole messages. Octets of a stream that were not consumed
-    /// must be given again, with more behind them.
+    /// must be given again, with more behind them. [`CLOSE_STREAM`]: the stream is to be closed.
     pub fn accept(&mut self, now: Now, input: Input<'_>, out: &mut Outlet) -> usize {
         match input {
             Input::Frame(frame) => {
@@ -106,11 +106,12 @@ impl Collector {
                 payload.len()
             }
             Input::Opened { stream, from, to: _ } => {
-                self.with_router(sixteen(from.ip()), now, out, |router, turn, routers_id, streams| {
-                    streams.insert(stream, routers_id);
-                    router.bmp.opened(stream, from, &mut router.rib, turn);
-                });
-                0
+                let owned =
+                    self.with_router(sixteen(from.ip()), now, out, |router, turn, routers_id, streams| {
+                        streams.insert(stream, routers_id);
+                        router.bmp.opened(stream, from, &mut router.rib, turn);
+                    });
+                if owned { 0 } else { CLOSE_STREAM }
             }
             Input::Received { stream, octets } => self
                 .with_stream(stream, now, out, |router, turn| {
@@ -191,11 +192,12 @@ impl Collector {
         now: Now,
         out: &mut Outlet,
         act: impl FnOnce(&mut router::Router, &mut Turn<'_>, RouterId, &mut HashMap<StreamId, RouterId>),
-    ) {
-        let Ok(id) = self.routers.resolve(exporter, &self.settings) else { return };
-        let Some(router) = self.routers.get_mut(id) else { return };
+    ) -> bool {
+        let Ok(id) = self.routers.resolve(exporter, &self.settings) else { return false };
+        let Some(router) = self.routers.get_mut(id) else { return false };
         let mut turn = Turn { now, settings: &self.settings, exporter, ledgers: &mut self.ledgers, out };
         act(router, &mut turn, id, &mut self.streams);
+        true
     }
 
     fn with_stream<T>(

@@ -84,6 +84,13 @@ impl Outlet {
         }
     }
 
+    /// Takes back rows that were begun and not finished: what a panic in mid-row leaves behind.
+    pub fn undo(&mut self) {
+        for batch in self.tables.iter_mut().filter_map(|table| table.open.as_deref_mut()) {
+            batch.undo_rows();
+        }
+    }
+
     /// Full batches that no sink has taken yet.
     #[must_use]
     pub fn backlog(&self) -> usize {
