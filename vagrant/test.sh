@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Everything that must pass before a change lands: format, lints, tests, and the tests that need root and a kernel.
+# Prints each step and what it ran; the last line is `N passed, N failed`. Nothing is skipped: what cannot run fails.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/.."
+# shellcheck source=vagrant/env.sh
+. "$here/env.sh"
+export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-0} CARGO_PROFILE_TEST_DEBUG=${CARGO_PROFILE_TEST_DEBUG:-0}
+
+"$here/provision.sh" test || exit 1
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0
+failures=()
+
+# step NAME CMD..: a step without tests of its own counts as one.
+step() {
+    local name=$1 status good bad
+    shift
+    echo "== $name: $*"
+    "$@" 2>&1 </dev/null | tee "$log"
+    status=${PIPESTATUS[0]}
+    good=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+    bad=$(sed -n 's/^test result: .* \([0-9]*\) failed;.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    if [ "$status" -eq 0 ] && [ "$good" -eq 0 ]; then good=1; fi
+    passed=$((passed + good)) failed=$((failed + bad))
+    [ "$status" -eq 0 ] || failures+=("$name")
+}
+
+# Test binaries are built as the user and run as root.
+if [ "$(id -u)" != 0 ]; then export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo -E"; fi
+
+step format cargo fmt --all --check
+step lints cargo clippy --workspace --exclude dataplane-ebpf --all-targets --features lab/root,control/root -- -D warnings
+step tests cargo test --workspace --exclude dataplane-ebpf --no-fail-fast
+step "lab (root)" cargo test -p lab --features root --test 'root_*' --no-fail-fast -- --test-threads=1
+step "millrace (root)" cargo test -p control --features root --test 'root_*' --no-fail-fast -- --test-threads=1
+
+echo
+for name in "${failures[@]}"; do echo "failed: $name"; done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
