@@ -24,6 +24,8 @@ pub mod list;
 pub mod set;
 pub mod ipfix;
 pub mod netflow;
+pub mod bmp;
+pub mod bgp;
 #[cfg(feature = "emit")]
 pub mod emit;
 

@@ -82,6 +82,30 @@ reasons! {
     BadScopeCount = "bad_scope_count",
     /// A template whose records would have no octets: no number of them can be told.
     ZeroLengthRecord = "zero_length_record",
+
+    // BMP and BGP.
+    /// A message longer than the reader was told to accept.
+    OverLimit = "over_limit",
+    /// A BGP message whose marker is not all ones (RFC 4271 section 4.1).
+    BadMarker = "bad_marker",
+    /// A BGP message of another type than belongs there.
+    BadMessageType = "bad_message_type",
+    /// A prefix length that its family does not allow.
+    BadPrefixLength = "bad_prefix_length",
+    /// A next hop of a length that its family does not allow.
+    BadNextHop = "bad_next_hop",
+    /// An AS path segment of an unknown type.
+    BadSegmentType = "bad_segment_type",
+    /// A value outside its field's definition.
+    BadValue = "bad_value",
+    /// Attribute flags that are not those of the attribute's definition.
+    BadAttributeFlags = "bad_attribute_flags",
+    /// An attribute that was there before.
+    DuplicateAttribute = "duplicate_attribute",
+    /// A well-known attribute that is not there.
+    MissingAttribute = "missing_attribute",
+    /// An attribute of internal sessions on an external one.
+    InternalAttribute = "internal_attribute",
 }
 
 #[cfg(test)]

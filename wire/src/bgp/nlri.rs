@@ -1,0 +1,182 @@
+//! NLRI: family, reading rules and octets in, one entry after the other out. Entries before a malformed one are
+//! whole and are given; it ends the rest, because nothing tells where the next one would start.
+
+mod unicast;
+pub mod labeled;
+pub mod vpn;
+
+pub use labeled::{Labeled, Labels};
+pub use vpn::Vpn;
+
+use crate::bgp::family::{self, Family};
+use crate::bgp::{IpVersion, Prefix, Session};
+use crate::cursor::Cursor;
+use crate::malformed::Malformed;
+
+/// What is announced or withdrawn, by family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nlri<'a> {
+    /// IPv4 and IPv6, unicast and multicast.
+    Prefix(Prefix),
+    /// IPv4 and IPv6 with labels.
+    Labeled(Labeled<'a>),
+    /// IPv4 and IPv6 in VPNs, unicast and multicast.
+    Vpn(Vpn<'a>),
+    /// All NLRI of a family that this crate does not know, as one piece.
+    Raw(&'a [u8]),
+}
+
+impl Nlri<'_> {
+    /// The IP prefix, where the family has one.
+    #[must_use]
+    pub const fn prefix(&self) -> Option<&Prefix> {
+        match self {
+            Self::Prefix(prefix) => Some(prefix),
+            Self::Labeled(labeled) => Some(&labeled.prefix),
+            Self::Vpn(vpn) => Some(&vpn.prefix),
+            Self::Raw(_) => None,
+        }
+    }
+}
+
+/// One entry of an NLRI field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Path identifier (RFC 7911), where the session has them for this family.
+    pub path_id: Option<u32>,
+    /// What it names.
+    pub nlri: Nlri<'a>,
+    /// The octets of `nlri`, without the path identifier.
+    pub octets: &'a [u8],
+    /// Where those start, in octets from the start of the outermost unit.
+    pub offset: usize,
+}
+
+/// Iterator over the entries of one NLRI field.
+#[derive(Debug, Clone, Copy)]
+pub struct Entries<'a> {
+    cursor: Cursor<'a>,
+    format: Format,
+    add_path: bool,
+    multiple_labels: bool,
+    withdraw: bool,
+}
+
+/// How one entry of a family reads.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Prefix(IpVersion),
+    Labeled(IpVersion),
+    Vpn(IpVersion),
+    Raw,
+}
+
+impl Format {
+    const fn of(family: Family) -> Self {
+        let version = IpVersion::of_afi(family.afi);
+        match (version, family.safi) {
+            (Some(version), family::SAFI_UNICAST | family::SAFI_MULTICAST) => Self::Prefix(version),
+            (Some(version), family::SAFI_LABELED) => Self::Labeled(version),
+            (Some(version), family::SAFI_VPN | family::SAFI_VPN_MULTICAST) => Self::Vpn(version),
+            _ => Self::Raw,
+        }
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Entries of `family` in `nlri`, under the rules of `session`; `withdraw` says that they are withdrawn.
+    #[must_use]
+    pub const fn new(nlri: Cursor<'a>, family: Family, session: &Session, withdraw: bool) -> Self {
+        let format = Format::of(family);
+        Self {
+            cursor: nlri,
+            format,
+            add_path: session.add_path.contains(family) && !matches!(format, Format::Raw),
+            multiple_labels: session.multiple_labels.contains(family),
+            withdraw,
+        }
+    }
+
+    fn parse(&mut self) -> Result<Entry<'a>, Malformed> {
+        let cursor = &mut self.cursor;
+        let path_id = if self.add_path { Some(cursor.u32()?) } else { None };
+        let (start, offset) = (cursor.rest(), cursor.offset());
+        let nlri = match self.format {
+            Format::Prefix(version) => Nlri::Prefix(unicast::parse(cursor, version)?),
+            Format::Labeled(version) => {
+                Nlri::Labeled(labeled::parse(cursor, version, self.multiple_labels, self.withdraw)?)
+            }
+            Format::Vpn(version) => {
+                Nlri::Vpn(vpn::parse(cursor, version, self.multiple_labels, self.withdraw)?)
+            }
+            Format::Raw => Nlri::Raw(cursor.take(cursor.remaining())?),
+        };
+        let octets = start.get(..start.len() - cursor.remaining()).unwrap_or_default();
+        Ok(Entry { path_id, nlri, octets, offset })
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cursor.is_empty() {
+            return None;
+        }
+        let entry = self.parse();
+        if entry.is_err() {
+            self.cursor = Cursor::new(&[]);
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::malformed::Reason;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    #[test]
+    fn entries_before_a_bad_one_are_given() {
+        let octets = [
+            8, 10, // 10.0.0.0/8
+            24, 192, 0, 2, // 192.0.2.0/24
+            33, 1, 2, 3, 4, 5, // no IPv4 prefix
+            8, 11, // never reached
+        ];
+        let cursor = Cursor::with_base(&octets, 100);
+        let entries: Vec<_> =
+            Entries::new(cursor, Family::IPV4_UNICAST, &Session::FOUR_OCTET, false).collect();
+        assert_eq!(entries.len(), 3);
+        assert_eq!(entries[0].unwrap().nlri.prefix().unwrap().to_string(), "10.0.0.0/8");
+        let second = entries[1].unwrap();
+        assert_eq!((second.octets, second.offset, second.path_id), (&octets[2..6], 102, None));
+        let malformed = entries[2].unwrap_err();
+        assert_eq!((malformed.reason, malformed.offset), (Reason::BadPrefixLength, 106));
+    }
+
+    #[test]
+    fn path_identifiers_stand_before_each_entry_and_zero_is_one() {
+        let octets = [0, 0, 0, 0, 8, 10, 0, 0, 0, 7, 8, 10];
+        let mut session = Session::FOUR_OCTET;
+        session.add_path.insert(Family::IPV4_UNICAST);
+        let ids: Vec<_> = Entries::new(Cursor::new(&octets), Family::IPV4_UNICAST, &session, false)
+            .map(|entry| entry.unwrap().path_id)
+            .collect();
+        assert_eq!(ids, [Some(0), Some(7)]);
+    }
+
+    #[test]
+    fn an_unknown_family_is_one_piece() {
+        let octets = [1, 2, 3];
+        let family = Family::new(16398, 75);
+        let entries: Vec<_> = Entries::new(Cursor::new(&octets), family, &Session::FOUR_OCTET, false)
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].nlri, Nlri::Raw(&octets));
+    }
+}

@@ -1,0 +1,379 @@
+//! RFC 7606: the defects of an UPDATE in, what a BGP speaker would have to do about each out. A station does none
+//! of it: it records the verdict and keeps every route that reads.
+
+use crate::bgp::attribute::{self, Attribute, Attributes, Value, code};
+use crate::bgp::{Session, Update};
+use crate::malformed::{Malformed, Reason};
+
+/// What RFC 7606 demands of a BGP speaker, the mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The attribute counts as not there.
+    Discard,
+    /// All routes of the UPDATE count as withdrawn.
+    Withdraw,
+    /// The session, or the family, is to be reset: what was meant cannot be told.
+    Reset,
+}
+
+impl Verdict {
+    /// The name that records use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Discard => "discard",
+            Self::Withdraw => "withdraw",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// One defect of an UPDATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    /// Code of the attribute at fault; nothing where the message's own fields are.
+    pub attribute: Option<u8>,
+    /// What it is worth.
+    pub verdict: Verdict,
+    /// What is wrong, and where.
+    pub malformed: Malformed,
+}
+
+/// Defects kept of one UPDATE; further ones only count.
+pub const MAX_FINDINGS: usize = 16;
+
+/// The defects of one UPDATE, in the order met.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Findings {
+    kept: [Option<Finding>; MAX_FINDINGS],
+    count: usize,
+    strongest: Option<Verdict>,
+}
+
+impl Findings {
+    /// Adds a defect.
+    pub fn push(&mut self, finding: Finding) {
+        if let Some(place) = self.kept.get_mut(self.count) {
+            *place = Some(finding);
+        }
+        self.count = self.count.saturating_add(1);
+        self.strongest = self.strongest.max(Some(finding.verdict));
+    }
+
+    /// The defects, the first [`MAX_FINDINGS`] of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.kept.iter().flatten()
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The verdict on the UPDATE as a whole: the strongest one (RFC 7606 section 3 (h)).
+    #[must_use]
+    pub const fn strongest(&self) -> Option<Verdict> {
+        self.strongest
+    }
+}
+
+impl Extend<Finding> for Findings {
+    fn extend<I: IntoIterator<Item = Finding>>(&mut self, findings: I) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+}
+
+/// An attribute with its value and the verdict on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// The attribute as sent.
+    pub attribute: Attribute<'a>,
+    /// Its value; [`Value::Other`] with its octets where that is malformed.
+    pub value: Value<'a>,
+    /// Its defect, if it has one.
+    pub finding: Option<Finding>,
+}
+
+/// Iterator over the attributes of an UPDATE, each read and judged in one pass.
+#[derive(Debug, Clone)]
+pub struct Judge<'a> {
+    attributes: Attributes<'a>,
+    session: Session,
+    seen: [u64; 4],
+    damage: Option<Malformed>,
+}
+
+impl<'a> Judge<'a> {
+    /// Attributes of `update` under the rules of `session`.
+    #[must_use]
+    pub const fn new(update: &Update<'a>, session: &Session) -> Self {
+        Self { attributes: Attributes::new(update.attributes), session: *session, seen: [0; 4], damage: None }
+    }
+
+    /// The defects that no single attribute has, to be asked for behind the last one: an attribute that overruns
+    /// the field (RFC 7606 section 4) and well-known attributes that are missing (section 3 (d)).
+    pub fn finish(&self, update: &Update<'a>) -> impl Iterator<Item = Finding> {
+        let has_nlri = !update.nlri.is_empty();
+        let announces = has_nlri || self.has_seen(code::MP_REACH);
+        let missing = |code, needed: bool| {
+            (needed && !self.has_seen(code)).then(|| Finding {
+                attribute: Some(code),
+                verdict: Verdict::Withdraw,
+                malformed: update.attributes.malformed(Reason::MissingAttribute, 0),
+            })
+        };
+        let damage =
+            self.damage.map(|malformed| Finding { attribute: None, verdict: Verdict::Withdraw, malformed });
+        let missing = [
+            missing(code::ORIGIN, announces),
+            missing(code::AS_PATH, announces),
+            missing(code::NEXT_HOP, has_nlri),
+        ];
+        damage.into_iter().chain(missing.into_iter().flatten())
+    }
+
+    fn judge(&mut self, attribute: Attribute<'a>) -> Judged<'a> {
+        let (value, defect) = match attribute.value(self.session.as_width) {
+            Ok(value) => (value, None),
+            Err(malformed) => (Value::Other(attribute.value.rest()), Some(malformed)),
+        };
+        let repeated = self.see(attribute.code);
+        let whole = attribute.value.remaining();
+        let verdict = if repeated {
+            Some((
+                on_repetition(attribute.code),
+                attribute.value.malformed(Reason::DuplicateAttribute, whole),
+            ))
+        } else if let Some(malformed) = defect {
+            Some((self.on_defect(attribute.code), malformed))
+        } else if has_conflicting_flags(attribute.flags, attribute.code) {
+            Some((Verdict::Withdraw, attribute.value.malformed(Reason::BadAttributeFlags, whole)))
+        } else if self.session.external == Some(true) && is_internal(attribute.code) {
+            Some((Verdict::Discard, attribute.value.malformed(Reason::InternalAttribute, whole)))
+        } else {
+            None
+        };
+        let finding = verdict.map(|(verdict, malformed)| Finding {
+            attribute: Some(attribute.code),
+            verdict,
+            malformed,
+        });
+        Judged { attribute, value, finding }
+    }
+
+    /// What a malformed value is worth (RFC 7606 section 7, and the RFC of each later attribute).
+    const fn on_defect(&self, code: u8) -> Verdict {
+        match code {
+            code::ATOMIC_AGGREGATE
+            | code::AGGREGATOR
+            | code::AS4_PATH
+            | code::AS4_AGGREGATOR
+            | code::AIGP
+            | code::PREFIX_SID
+            | code::BGP_LS
+            | code::BFD_DISCRIMINATOR => Verdict::Discard,
+            code::MP_REACH | code::MP_UNREACH => Verdict::Reset,
+            _ if is_internal(code) && matches!(self.session.external, Some(true)) => Verdict::Discard,
+            _ => Verdict::Withdraw,
+        }
+    }
+
+    /// Notes a code; whether it was there before.
+    fn see(&mut self, code: u8) -> bool {
+        let before = self.has_seen(code);
+        if let Some(word) = self.seen.get_mut(usize::from(code >> 6)) {
+            *word |= 1 << (code & 63);
+        }
+        before
+    }
+
+    fn has_seen(&self, code: u8) -> bool {
+        self.seen.get(usize::from(code >> 6)).is_some_and(|word| word & 1 << (code & 63) != 0)
+    }
+}
+
+impl<'a> Iterator for Judge<'a> {
+    type Item = Judged<'a>;
+
+    fn next(&mut self) -> Option<Judged<'a>> {
+        match self.attributes.next()? {
+            Ok(attribute) => Some(self.judge(attribute)),
+            Err(malformed) => {
+                self.damage = Some(malformed);
+                None
+            }
+        }
+    }
+}
+
+/// A second attribute of one code (RFC 7606 section 3 (g)).
+const fn on_repetition(code: u8) -> Verdict {
+    match code {
+        code::MP_REACH | code::MP_UNREACH => Verdict::Reset,
+        _ => Verdict::Discard,
+    }
+}
+
+/// Attributes that mean nothing from another AS (RFC 7606 sections 7.5, 7.9, 7.10).
+const fn is_internal(code: u8) -> bool {
+    matches!(code, code::LOCAL_PREF | code::ORIGINATOR_ID | code::CLUSTER_LIST)
+}
+
+/// Whether the Optional and Transitive bits are not those of the code's definition (RFC 7606 section 3 (c)).
+const fn has_conflicting_flags(flags: u8, code: u8) -> bool {
+    const WELL_KNOWN: u8 = attribute::TRANSITIVE;
+    const OPTIONAL_TRANSITIVE: u8 = attribute::OPTIONAL | attribute::TRANSITIVE;
+    const OPTIONAL_LOCAL: u8 = attribute::OPTIONAL;
+    let defined = match code {
+        code::ORIGIN | code::AS_PATH | code::NEXT_HOP | code::LOCAL_PREF | code::ATOMIC_AGGREGATE => {
+            WELL_KNOWN
+        }
+        code::AGGREGATOR
+        | code::COMMUNITIES
+        | code::EXTENDED_COMMUNITIES
+        | code::AS4_PATH
+        | code::AS4_AGGREGATOR
+        | code::PMSI_TUNNEL
+        | code::TUNNEL_ENCAPSULATION
+        | code::IPV6_EXTENDED_COMMUNITIES
+        | code::PE_DISTINGUISHER_LABELS
+        | code::LARGE_COMMUNITIES
+        | code::ONLY_TO_CUSTOMER
+        | code::PREFIX_SID
+        | code::ATTR_SET => OPTIONAL_TRANSITIVE,
+        code::MULTI_EXIT_DISC
+        | code::ORIGINATOR_ID
+        | code::CLUSTER_LIST
+        | code::MP_REACH
+        | code::MP_UNREACH
+        | code::TRAFFIC_ENGINEERING
+        | code::AIGP
+        | code::BGP_LS
+        | code::BGPSEC_PATH => OPTIONAL_LOCAL,
+        _ => return false,
+    };
+    flags & OPTIONAL_TRANSITIVE != defined
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::cursor::Cursor;
+    use std::vec::Vec;
+
+    /// An UPDATE with these attributes and 192.0.2.0/24 as NLRI.
+    fn update_body(attributes: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(attributes.len()).unwrap().to_be_bytes();
+        [&[0, 0], &length[..], attributes, &[24, 192, 0, 2]].concat()
+    }
+
+    fn found(attributes: &[u8], session: &Session) -> Vec<(Option<u8>, Verdict, Reason)> {
+        let body = update_body(attributes);
+        let findings = Update::parse(Cursor::new(&body)).findings(session);
+        findings.iter().map(|found| (found.attribute, found.verdict, found.malformed.reason)).collect()
+    }
+
+    const ORIGIN: [u8; 4] = [0x40, 1, 1, 0];
+    const AS_PATH: [u8; 9] = [0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xe8];
+    const NEXT_HOP: [u8; 7] = [0x40, 3, 4, 192, 0, 2, 1];
+
+    fn with(attribute: &[u8]) -> Vec<u8> {
+        [&ORIGIN[..], &AS_PATH, &NEXT_HOP, attribute].concat()
+    }
+
+    #[test]
+    fn a_sound_update_has_no_findings() {
+        assert_eq!(found(&with(&[]), &Session::FOUR_OCTET), []);
+        assert_eq!(found(&with(&[0xc0, 200, 1, 0]), &Session::FOUR_OCTET), []);
+    }
+
+    //= RFC 7606 section 3 (g)
+    //# If the MP_REACH_NLRI attribute or the MP_UNREACH_NLRI attribute appears more than once in the UPDATE
+    //# message, then a NOTIFICATION message MUST be sent with the Error Subcode "Malformed Attribute List".
+    //# If any other attribute appears more than once, all the occurrences other than the first one SHALL be
+    //# discarded and the UPDATE message will continue to be processed.
+    #[test]
+    fn repetitions_are_discarded_or_reset() {
+        let twice = with(&ORIGIN);
+        let expected = [(Some(1), Verdict::Discard, Reason::DuplicateAttribute)];
+        assert_eq!(found(&twice, &Session::FOUR_OCTET), expected);
+        let unreach = [0x80, 15, 3, 0, 2, 1, 0x80, 15, 3, 0, 2, 1];
+        let expected = [(Some(15), Verdict::Reset, Reason::DuplicateAttribute)];
+        assert_eq!(found(&with(&unreach), &Session::FOUR_OCTET), expected);
+    }
+
+    //= RFC 7606 section 3 (d)
+    //# If any of the well-known mandatory attributes are not present in an UPDATE message, then
+    //# "treat-as-withdraw" MUST be used.
+    #[test]
+    fn missing_attributes_withdraw() {
+        let missing = |code| (Some(code), Verdict::Withdraw, Reason::MissingAttribute);
+        assert_eq!(found(&[], &Session::FOUR_OCTET), [missing(1), missing(2), missing(3)]);
+        assert_eq!(
+            found(&[ORIGIN, [0x40, 3, 0, 0]].concat()[..4], &Session::FOUR_OCTET),
+            [missing(2), missing(3)]
+        );
+    }
+
+    //= RFC 7606 section 3 (c)
+    //# If the value of either the Optional or Transitive bits in the Attribute Flags is in conflict with their
+    //# specified values, then the attribute MUST be treated as malformed and the "treat-as-withdraw" approach used
+    #[test]
+    fn conflicting_flags_withdraw() {
+        let expected = [(Some(8), Verdict::Withdraw, Reason::BadAttributeFlags)];
+        assert_eq!(found(&with(&[0x80, 8, 4, 0, 0, 0, 1]), &Session::FOUR_OCTET), expected);
+        assert_eq!(found(&with(&[0xe0, 8, 4, 0, 0, 0, 1]), &Session::FOUR_OCTET), []);
+    }
+
+    #[test]
+    fn each_defect_has_its_verdict() {
+        for (attribute, verdict, reason) in [
+            (&[0x40, 6, 1, 0][..], Verdict::Discard, Reason::BadLength),
+            (&[0xc0, 7, 1, 0], Verdict::Discard, Reason::BadLength),
+            (&[0xc0, 8, 3, 0, 0, 0], Verdict::Withdraw, Reason::BadLength),
+            (&[0x80, 9, 1, 0], Verdict::Withdraw, Reason::BadLength),
+            (&[0x80, 15, 2, 0, 1], Verdict::Reset, Reason::Truncated),
+            (&[0x80, 14, 5, 0, 2, 1, 4, 0], Verdict::Reset, Reason::Truncated),
+            (&[0xc0, 32, 4, 0, 0, 0, 1], Verdict::Withdraw, Reason::BadLength),
+        ] {
+            let expected = [(Some(attribute[1]), verdict, reason)];
+            assert_eq!(found(&with(attribute), &Session::FOUR_OCTET), expected);
+        }
+    }
+
+    //= RFC 7606 section 7.5
+    //# If the LOCAL_PREF attribute is received from an external neighbor, it SHALL be discarded using the approach
+    //# of "attribute discard"
+    #[test]
+    fn internal_attributes_from_outside_are_discarded() {
+        let external = Session { external: Some(true), ..Session::FOUR_OCTET };
+        let attribute = [0x40, 5, 4, 0, 0, 0, 100];
+        let expected = [(Some(5), Verdict::Discard, Reason::InternalAttribute)];
+        assert_eq!(found(&with(&attribute), &external), expected);
+        assert_eq!(found(&with(&attribute), &Session::FOUR_OCTET), []);
+        assert_eq!(found(&with(&[0x40, 5, 1, 0]), &external)[0].1, Verdict::Discard);
+    }
+
+    //= RFC 7606 section 4
+    //# If the remaining length is less than that needed .. the "treat-as-withdraw" approach MUST be used .. and the
+    //# Total Attribute Length field MUST be relied upon to enable the beginning of the NLRI field to be located.
+    #[test]
+    fn an_overrunning_attribute_withdraws_and_the_nlri_is_found() {
+        let body = update_body(&with(&[0xc0, 8, 200, 0, 0, 0, 1]));
+        let update = Update::parse(Cursor::new(&body));
+        let findings = update.findings(&Session::FOUR_OCTET);
+        assert_eq!(findings.strongest(), Some(Verdict::Withdraw));
+        assert_eq!(findings.iter().next().unwrap().attribute, None);
+        assert_eq!(update.nlri.rest(), [24, 192, 0, 2]);
+    }
+
+    #[test]
+    fn findings_beyond_the_limit_only_count() {
+        let many: Vec<u8> = (0..40).flat_map(|_| ORIGIN).collect();
+        let body = update_body(&with(&many));
+        let findings = Update::parse(Cursor::new(&body)).findings(&Session::FOUR_OCTET);
+        assert_eq!((findings.count(), findings.iter().count()), (40, MAX_FINDINGS));
+    }
+}
