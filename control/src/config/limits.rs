@@ -1,0 +1,113 @@
+//! `[limits]`: every bound of every table, by name.
+
+use collector::Settings;
+use serde::Deserialize;
+
+use super::{ConfigError, SECOND, range, refuse};
+
+macro_rules! limits {
+    ($($(#[$doc:meta])+ $name:ident: $type:ty = $default:literal, $least:literal..=$most:literal;)+) => {
+        /// `[limits]`. Octets, counts and seconds as the names say.
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Limits {
+            $($(#[$doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            pub(super) fn check(&self) -> Result<(), ConfigError> {
+                $(range(concat!("limits.", stringify!($name)), "", self.$name as u64, $least..=$most)?;)+
+                self.check_powers()
+            }
+        }
+    };
+}
+
+limits! {
+    /// Routers of one worker.
+    max_routers: usize = 10_000, 1..=1_000_000;
+    /// Flow sessions of one router.
+    max_exporters_per_router: usize = 256, 1..=65_536;
+    /// Templates of one flow session.
+    max_templates_per_exporter: usize = 4_096, 1..=65_280;
+    /// Fields of one template.
+    max_fields_per_template: usize = 2_048, 1..=65_535;
+    /// Age at which a UDP template that was not refreshed is forgotten; 0: never.
+    template_lifetime_s: u64 = 0, 0..=31_536_000;
+    /// Octets of data that wait for their template, of one flow session.
+    max_waiting_octets_per_exporter: usize = 262_144, 0..=1_073_741_824;
+    /// How long data waits for its template.
+    max_waiting_s: u64 = 60, 1..=86_400;
+    /// Samplers, interfaces and VRFs known of one flow session.
+    max_options_entries_per_exporter: usize = 16_384, 1..=16_777_216;
+    /// Octets of one BMP message, header included.
+    max_bmp_message_octets: usize = 1_048_576, 4_096..=16_777_216;
+    /// BMP sessions of one router.
+    max_bmp_sessions_per_router: usize = 4, 1..=1_024;
+    /// Peers of one BMP session.
+    max_peers_per_session: usize = 4_096, 1..=1_000_000;
+    /// Paths in the RIB of one router.
+    max_paths_per_router: usize = 20_000_000, 1..=1_000_000_000;
+    /// Octets of path attributes of one router.
+    max_attribute_octets_per_router: usize = 1_073_741_824, 65_536..=1_099_511_627_776;
+    /// BMP streams of one worker.
+    max_streams_per_worker: usize = 4_096, 1..=1_000_000;
+    /// Frames of the memory that the rings of one RX queue share; a power of two.
+    frames_per_queue: u32 = 16_384, 512..=1_048_576;
+    /// Octets of one frame: 2048 or 4096.
+    frame_size_bytes: u32 = 2_048, 2_048..=4_096;
+    /// Octets that a kernel UDP socket may hold back.
+    socket_buffer_bytes: usize = 16_777_216, 65_536..=1_073_741_824;
+    /// Rows of one batch.
+    batch_rows: u32 = 1_024, 1..=1_048_576;
+    /// Octets of the long values of one batch.
+    batch_octets: usize = 1_048_576, 4_096..=1_073_741_824;
+    /// Batches of one table of one worker.
+    batches_per_table: usize = 16, 2..=65_536;
+    /// Batches that may wait for one sink.
+    sink_queue_batches: usize = 64, 1..=65_536;
+    /// Local addresses that telemetry may be sent to.
+    max_local_addresses: u32 = 4_096, 1..=1_048_576;
+    /// Aliases, and as many alias prefixes.
+    max_aliases: u32 = 16_384, 1..=1_048_576;
+    /// (device, RX queue) pairs with rings.
+    max_ring_rows: u32 = 256, 1..=16_384;
+    /// (protocol, address, port) groups of kernel sockets.
+    max_socket_rows: u32 = 64, 1..=1_024;
+    /// Routers whose last packet is remembered.
+    max_routers_seen: u32 = 65_536, 1..=16_777_216;
+}
+
+impl Limits {
+    fn check_powers(&self) -> Result<(), ConfigError> {
+        let powers =
+            [("frames_per_queue", self.frames_per_queue), ("frame_size_bytes", self.frame_size_bytes)];
+        match powers.into_iter().find(|(_, value)| !value.is_power_of_two()) {
+            Some((key, value)) => Err(refuse(format!("limits.{key}"), value, "a power of two")),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the bounds of a collector.
+    pub(super) const fn apply(&self, settings: &mut Settings) {
+        settings.max_routers = self.max_routers;
+        settings.max_exporters_per_router = self.max_exporters_per_router;
+        settings.max_templates_per_exporter = self.max_templates_per_exporter;
+        settings.max_fields_per_template = self.max_fields_per_template;
+        settings.template_lifetime_ns = self.template_lifetime_s * SECOND;
+        settings.max_waiting_octets_per_exporter = self.max_waiting_octets_per_exporter;
+        settings.max_waiting_ns = self.max_waiting_s * SECOND;
+        settings.max_options_entries_per_exporter = self.max_options_entries_per_exporter;
+        settings.max_bmp_message_octets = self.max_bmp_message_octets;
+        settings.max_bmp_sessions_per_router = self.max_bmp_sessions_per_router;
+        settings.max_peers_per_session = self.max_peers_per_session;
+        settings.max_paths_per_router = self.max_paths_per_router;
+        settings.max_attribute_octets_per_router = self.max_attribute_octets_per_router;
+    }
+}
