@@ -21,6 +21,10 @@ pub const NETFLOW9_SCOPE_PEN: u32 = u32::MAX;
 const CERT_PEN: u32 = 6_871;
 const CERT_REVERSE_BIT: u16 = 0x4000;
 
+const CISCO_PEN: u32 = 9;
+const NTOP_PEN: u32 = 35_632;
+const NTOP_BASE: u16 = 57_472;
+
 /// What is known of one information element (RFC 7012 section 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Element {
@@ -49,8 +53,25 @@ pub fn lookup(pen: u32, id: u16) -> Option<&'static Element> {
     {
         return element.as_ref();
     }
+    searched(pen, id).or_else(|| {
+        let (pen, id) = enterprise_of(pen, id)?;
+        searched(pen, id)
+    })
+}
+
+fn searched(pen: u32, id: u16) -> Option<&'static Element> {
     let at = SEARCHED.binary_search_by_key(&(pen, id), |element| (element.pen, element.id)).ok()?;
     SEARCHED.get(at)
+}
+
+/// The enterprise's element that a NetFlow v9 field type stands for where it has no row: v9 has no enterprise bit,
+/// so nProbe adds 57,472 to ntop's ids and Cisco sets the top bit of its own.
+fn enterprise_of(pen: u32, id: u16) -> Option<(u32, u16)> {
+    match (pen, id) {
+        (0, NTOP_BASE..) => Some((NTOP_PEN, id - NTOP_BASE)),
+        (0, 0x8000..) => Some((CISCO_PEN, id & 0x7fff)),
+        _ => None,
+    }
 }
 
 /// The forward element of a reverse one (RFC 5103 section 6.1); `None` if `(pen, id)` is not reversed.
@@ -395,6 +416,21 @@ mod tests {
         assert_eq!(by_name("reverseOctetDeltaCount"), Some((29_305, 1)));
         assert_eq!(by_name("reverseoctetDeltaCount"), None);
         assert_eq!(by_name("reverse"), None);
+    }
+
+    #[test]
+    fn vendors_have_their_own_ways() {
+        let name = |pen, id| Name { pen, id }.to_string();
+        // NetFlow v9 without an enterprise bit: a row of its own, nProbe's base, Cisco's top bit.
+        assert_eq!(name(0, 33_000), "cisco:ingressAclId");
+        assert_eq!(name(0, 57_472 + 118), name(35_632, 118));
+        assert_eq!(name(0, 0x8000 + 12_236), "cisco:clientIPv4Address");
+        assert_eq!(name(0, 0x8000), "e0id32768");
+        // CERT's reverse elements are its own ids with bit 14.
+        assert_eq!(name(6_871, 14), "yaf:initialTCPFlags");
+        assert_eq!(name(6_871, 0x4000 | 14), "yaf:reverseInitialTCPFlags");
+        assert_eq!(by_name("yaf:reverseInitialTCPFlags"), Some((6_871, 0x4000 | 14)));
+        assert_eq!(by_name("cisco:reverseConnectionId"), None);
     }
 
     #[test]

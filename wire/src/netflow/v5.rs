@@ -25,6 +25,9 @@ pub const VERSION: u16 = 5;
 /// Octets of the packet header.
 pub const HEADER_LENGTH: usize = 24;
 
+/// Records that fit a packet by the protocol. Exporters on links with large frames put more.
+pub const MAX_RECORDS: u16 = 30;
+
 /// Octets of a record.
 pub const RECORD_LENGTH: usize = 48;
 
@@ -81,7 +84,8 @@ impl<'a> Packet<'a> {
     /// Reads the header. Octets behind the counted records are left alone.
     ///
     /// # Errors
-    /// `truncated` below 24 octets, `bad_version`, `bad_count` if no record is counted.
+    /// `truncated` below 24 octets, `bad_version`, `bad_count` if no record is counted, or more than
+    /// [`MAX_RECORDS`] of which not all are there: then the header is not to be believed.
     pub fn parse(octets: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(octets);
         if cursor.u16()? != VERSION {
@@ -92,10 +96,10 @@ impl<'a> Packet<'a> {
         let sequence = cursor.u32()?;
         let [engine_type, engine_id] = cursor.array()?;
         let sampling = cursor.u16()?;
-        if count == 0 {
+        let wanted = usize::from(count) * RECORD_LENGTH;
+        if count == 0 || (count > MAX_RECORDS && wanted > cursor.remaining()) {
             return Err(Malformed::new(Reason::BadCount, 2, 2));
         }
-        let wanted = usize::from(count) * RECORD_LENGTH;
         let here = wanted.min(cursor.remaining());
         Ok(Self {
             count,
@@ -200,7 +204,11 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_of_no_records_is_refused() {
-        assert_eq!(Packet::parse(&packet(0, 1)).unwrap_err(), Malformed::new(Reason::BadCount, 2, 2));
+    fn counts_that_cannot_be_are_refused() {
+        for (count, records) in [(0, 1), (31, 30)] {
+            let refused = Packet::parse(&packet(count, records)).unwrap_err();
+            assert_eq!(refused, Malformed::new(Reason::BadCount, 2, 2));
+        }
+        assert_eq!(Packet::parse(&packet(31, 31)).unwrap().records().count(), 31);
     }
 }
