@@ -4,3 +4,5 @@
 
 pub mod ipfix;
 pub mod netflow;
+pub mod bmp;
+pub mod bgp;
