@@ -24,5 +24,5 @@ pub mod ledger;
 
 pub use ledger::PacketEnd;
 pub use octets::{Octets, Slice};
-pub use router::{BUCKETS, MAX_SLOTS, bucket, entry, router_hash};
+pub use router::{BUCKETS, MAX_SLOTS, address_of, bucket, entry, octets_of, router_hash};
 pub use walk::{Headers, walk, walk_network};

@@ -4,10 +4,29 @@
 //! names) and a secret key. Out: 64 bits of which 0-11 choose the bucket and 32-43 a box. Never reads a
 //! table: bucket to slot is the steering table's word.
 
+use core::net::IpAddr;
+
+use crate::walk::mapped;
+
 /// Slots that one host can name; the fixed stride of map indexes, so a change of N re-indexes nothing.
 pub const MAX_SLOTS: u32 = 64;
 /// Buckets that routers are spread over.
 pub const BUCKETS: u32 = 4096;
+
+/// The 16 octets that maps and hash know an address by: IPv4 mapped, IPv6 as it is.
+#[must_use]
+pub const fn octets_of(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => mapped(address.octets()),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// The address of 16 octets: [`octets_of`] back, a mapped one as IPv4.
+#[must_use]
+pub const fn address_of(octets: [u8; 16]) -> IpAddr {
+    IpAddr::V6(core::net::Ipv6Addr::from_octets(octets)).to_canonical()
+}
 
 /// SipHash-1-3 of the router's octets under `key`, the value that `siphasher::sip::SipHasher13` gives.
 ///
@@ -96,6 +115,14 @@ mod tests {
         assert_eq!((bucket(0xfff), box_share(0xfff)), (0xfff, 0));
         assert_eq!((bucket(0xfff << 32), box_share(0xfff << 32)), (0, 0xfff));
         assert_eq!((bucket(!0), box_share(!0)), (0xfff, 0xfff));
+    }
+
+    #[test]
+    fn addresses_come_back() {
+        for text in ["192.0.2.1", "0.0.0.0", "2001:db8::1", "::", "::1"] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(address_of(octets_of(address)), address);
+        }
     }
 
     #[test]

@@ -1,1 +1,2 @@
 //! Empty: gives control/build.rs a target to depend on.
+#![no_std]

@@ -1,0 +1,124 @@
+//! How the programs read a packet and their context: the two kernel readers behind [`Octets`].
+//!
+//! In: the kernel's contexts. Out: values, copied. Never a pointer into a packet that outlives the check
+//! the verifier saw.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::bpf_sock;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_skb_load_bytes_relative};
+use aya_ebpf::programs::{SkReuseportContext, XdpContext};
+use dataplane_common::Octets;
+use dataplane_common::map::Bound;
+use dataplane_common::walk::mapped;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+/// Socket family of IPv6 (`AF_INET6`).
+const INET6: u32 = 10;
+/// `BPF_HDR_START_NET`: offsets count from the network header.
+const FROM_NETWORK_HEADER: u32 = 1;
+
+/// A frame in XDP: packet pointers, as addresses.
+pub(crate) struct Frame {
+    data: usize,
+    end: usize,
+}
+
+impl Frame {
+    #[inline(always)]
+    pub(crate) fn of(ctx: &XdpContext) -> Self {
+        Self { data: ctx.data(), end: ctx.data_end() }
+    }
+
+    /// Octets of the frame, Ethernet header included.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> u32 {
+        (self.end - self.data) as u32
+    }
+}
+
+impl Octets for Frame {
+    #[inline(always)]
+    fn read<T: FromBytes + KnownLayout + Immutable + Unaligned + Copy>(&self, offset: u32) -> Option<T> {
+        let at = self.data + offset as usize;
+        // Pointer against `data_end`, in this order: the only form the verifier learns a range from.
+        if at + size_of::<T>() > self.end {
+            return None;
+        }
+        // SAFETY: the comparison above proves size_of::<T>() octets at `at`; T is made of any octets.
+        Some(unsafe { (at as *const T).read_unaligned() })
+    }
+}
+
+/// A socket buffer in SK_REUSEPORT, from its network header.
+pub(crate) struct Packet<'a> {
+    ctx: &'a SkReuseportContext,
+}
+
+impl<'a> Packet<'a> {
+    #[inline(always)]
+    pub(crate) fn of(ctx: &'a SkReuseportContext) -> Self {
+        Self { ctx }
+    }
+
+    /// EtherType of the packet. An IPv4 packet for a dual-stack socket says IPv4.
+    #[inline(always)]
+    pub(crate) fn ether_type(&self) -> u16 {
+        u16::from_be(self.ctx.eth_protocol() as u16)
+    }
+
+    /// What the group of sockets is bound to.
+    #[inline(always)]
+    pub(crate) fn bound(&self) -> Bound {
+        let socket: *const bpf_sock = self.ctx.sk().sock;
+        // SAFETY: the kernel gives every run of the program a socket of the group, since 5.14.
+        let socket = unsafe { &*socket };
+        let address = if socket.family == INET6 {
+            let mut address = [0; 16];
+            let [a, b, c, d] = socket.src_ip6;
+            address[..4].copy_from_slice(&a.to_ne_bytes());
+            address[4..8].copy_from_slice(&b.to_ne_bytes());
+            address[8..12].copy_from_slice(&c.to_ne_bytes());
+            address[12..].copy_from_slice(&d.to_ne_bytes());
+            address
+        } else {
+            mapped(socket.src_ip4.to_ne_bytes())
+        };
+        Bound {
+            address,
+            port: (socket.src_port as u16).into(), // in the host's order, unlike dst_port
+            protocol: socket.protocol as u8,
+            reserved: 0,
+        }
+    }
+}
+
+impl Octets for Packet<'_> {
+    #[inline(always)]
+    fn read<T: FromBytes + KnownLayout + Immutable + Unaligned + Copy>(&self, offset: u32) -> Option<T> {
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper writes exactly size_of::<T>() octets to `value`, or fails.
+        let failed = unsafe {
+            bpf_skb_load_bytes_relative(
+                self.ctx.as_ptr(),
+                offset,
+                value.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                FROM_NETWORK_HEADER,
+            )
+        };
+        if failed != 0 {
+            return None;
+        }
+        // SAFETY: the helper succeeded, so it wrote the whole value; T is made of any octets.
+        Some(unsafe { value.assume_init() })
+    }
+}
+
+/// `CLOCK_MONOTONIC_COARSE`, nanoseconds.
+#[inline(always)]
+pub(crate) fn now_ns() -> u64 {
+    // SAFETY: takes nothing and touches nothing.
+    unsafe { bpf_ktime_get_coarse_ns() }
+}

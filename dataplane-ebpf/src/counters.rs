@@ -1,0 +1,31 @@
+//! What is counted, each on its own CPU: ends of frames and of socket packets, and who got them.
+//!
+//! In: an end or a map entry. Nothing comes out and nothing is read back here: user space sums the CPUs.
+
+use dataplane_common::PacketEnd;
+
+use crate::maps;
+
+/// A frame's end in XDP.
+#[inline(always)]
+pub(crate) fn frame(end: PacketEnd) {
+    maps::count_frame(end);
+}
+
+/// A packet's end in SK_REUSEPORT.
+#[inline(always)]
+pub(crate) fn socket(end: PacketEnd) {
+    maps::count_socket(end);
+}
+
+/// A frame for the ring at `entry`.
+#[inline(always)]
+pub(crate) fn redirected(entry: u32) {
+    maps::count_redirected(entry);
+}
+
+/// A packet for the socket at `entry`.
+#[inline(always)]
+pub(crate) fn selected(entry: u32) {
+    maps::count_selected(entry);
+}

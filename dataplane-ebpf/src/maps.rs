@@ -1,0 +1,201 @@
+//! The maps, under the names of `dataplane_common::map`, and the settings of the load.
+//!
+//! In: keys. Out: copies of values. What is shared with user space is written there: the programs write
+//! only counters and the routers last seen.
+
+use aya_ebpf::bindings::xdp_action::XDP_PASS;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ReusePortSockArray, XskMap};
+use aya_ebpf::programs::SkReuseportContext;
+use dataplane_common::map::{
+    Bound, LocalAddress, MAX_ALIASES, MAX_LOCAL_ADDRESSES, MAX_RING_ROWS, MAX_ROUTERS_SEEN, MAX_SOCKET_ROWS,
+    Port, Queue, Seen, Settings, SlotState, Steering,
+};
+use dataplane_common::{MAX_SLOTS, PacketEnd};
+
+/// `BPF_F_NO_PREALLOC`: memory follows use; the kernel demands it of a prefix tree.
+const NO_PREALLOC: u32 = 1;
+
+#[map]
+static LOCAL_ADDRESSES: HashMap<[u8; 16], LocalAddress> = HashMap::with_max_entries(MAX_LOCAL_ADDRESSES, 0);
+#[map]
+static PORTS: Array<Port> = Array::with_max_entries(1 << 16, 0);
+#[map]
+static ALIASES: HashMap<[u8; 16], [u8; 16]> = HashMap::with_max_entries(MAX_ALIASES, NO_PREALLOC);
+#[map]
+static ALIAS_PREFIXES: LpmTrie<[u8; 16], [u8; 16]> = LpmTrie::with_max_entries(MAX_ALIASES, NO_PREALLOC);
+#[map]
+static STEERING: Array<Steering> = Array::with_max_entries(2, 0);
+#[map]
+static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
+#[map]
+static RING_ROWS: HashMap<Queue, u32> = HashMap::with_max_entries(MAX_RING_ROWS, 0);
+#[map]
+static RINGS: XskMap = XskMap::with_max_entries(MAX_RING_ROWS * MAX_SLOTS, 0);
+#[map]
+static SOCKET_ROWS: HashMap<Bound, u32> = HashMap::with_max_entries(MAX_SOCKET_ROWS, 0);
+#[map]
+static SOCKETS: ReusePortSockArray = ReusePortSockArray::with_max_entries(MAX_SOCKET_ROWS * MAX_SLOTS, 0);
+#[map]
+static FRAME_ENDS: PerCpuArray<u64> = PerCpuArray::with_max_entries(PacketEnd::COUNT as u32, 0);
+#[map]
+static SOCKET_ENDS: PerCpuArray<u64> = PerCpuArray::with_max_entries(PacketEnd::COUNT as u32, 0);
+#[map]
+static REDIRECTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_RING_ROWS * MAX_SLOTS, 0);
+#[map]
+static SELECTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_SOCKET_ROWS * MAX_SLOTS, 0);
+#[map]
+static ROUTERS_SEEN: LruHashMap<[u8; 16], Seen> = LruHashMap::with_max_entries(MAX_ROUTERS_SEEN, 0);
+
+/// Written by the loader before the map it lies in is frozen, so the verifier knows every value.
+#[unsafe(no_mangle)]
+static SETTINGS: Settings = Settings {
+    key: [0; 16],
+    ring_room: 0,
+    drop_empty_udp: 0,
+    aliases: 0,
+    alias_prefixes: 0,
+    last_seen: 0,
+    reserved: 0,
+};
+
+/// One field of [`SETTINGS`] as the loader wrote it; the compiler must not use the zeros it sees.
+macro_rules! setting {
+    ($field:ident) => {{
+        // SAFETY: a field of a static, aligned, never written once the program is loaded.
+        unsafe { (&raw const SETTINGS.$field).read_volatile() }
+    }};
+}
+
+#[inline(always)]
+pub(crate) fn key() -> [u8; 16] {
+    setting!(key)
+}
+
+#[inline(always)]
+pub(crate) fn ring_room() -> u32 {
+    setting!(ring_room)
+}
+
+#[inline(always)]
+pub(crate) fn drop_empty_udp() -> bool {
+    setting!(drop_empty_udp) != 0
+}
+
+#[inline(always)]
+pub(crate) fn aliases() -> bool {
+    setting!(aliases) != 0
+}
+
+#[inline(always)]
+pub(crate) fn alias_prefixes() -> bool {
+    setting!(alias_prefixes) != 0
+}
+
+#[inline(always)]
+pub(crate) fn last_seen() -> bool {
+    setting!(last_seen) != 0
+}
+
+#[inline(always)]
+pub(crate) fn is_local(address: &[u8; 16]) -> bool {
+    LOCAL_ADDRESSES.get_ptr(address).is_some()
+}
+
+#[inline(always)]
+pub(crate) fn transports(port: u16) -> u8 {
+    PORTS.get(u32::from(port)).map_or(0, |port| port.transports)
+}
+
+#[inline(always)]
+pub(crate) fn alias(address: &[u8; 16]) -> Option<[u8; 16]> {
+    let router = ALIASES.get_ptr(address)?;
+    // SAFETY: a value of the map, whole while this run of the program lasts (RCU).
+    Some(unsafe { router.read() })
+}
+
+#[inline(always)]
+pub(crate) fn alias_prefix(address: [u8; 16]) -> Option<[u8; 16]> {
+    ALIAS_PREFIXES.get(Key::new(128, address)).copied()
+}
+
+/// Slot of a bucket and its state, by the table in use.
+#[inline(always)]
+pub(crate) fn slot(bucket: u32) -> Option<(u32, SlotState)> {
+    let active = *ACTIVE.get(0)?;
+    STEERING.get(active & 1)?.slot(bucket)
+}
+
+#[inline(always)]
+pub(crate) fn ring_row(queue: &Queue) -> Option<u32> {
+    let row = RING_ROWS.get_ptr(queue)?;
+    // SAFETY: a value of the map, whole while this run of the program lasts (RCU).
+    Some(unsafe { row.read() })
+}
+
+/// Whether a socket stands at `entry`; if so the kernel hands it the frame on `XDP_REDIRECT`.
+#[inline(always)]
+pub(crate) fn redirect(entry: u32) -> bool {
+    RINGS.redirect(entry, u64::from(XDP_PASS)).is_ok()
+}
+
+#[inline(always)]
+pub(crate) fn socket_row(bound: &Bound) -> Option<u32> {
+    let row = SOCKET_ROWS.get_ptr(bound)?;
+    // SAFETY: a value of the map, whole while this run of the program lasts (RCU).
+    Some(unsafe { row.read() })
+}
+
+#[inline(always)]
+pub(crate) fn select(ctx: &SkReuseportContext, entry: u32) -> bool {
+    SOCKETS.select_reuseport(ctx, entry).is_ok()
+}
+
+#[inline(always)]
+pub(crate) fn count_frame(end: PacketEnd) {
+    add_one(&FRAME_ENDS, end as u32);
+}
+
+#[inline(always)]
+pub(crate) fn count_socket(end: PacketEnd) {
+    add_one(&SOCKET_ENDS, end as u32);
+}
+
+#[inline(always)]
+pub(crate) fn count_redirected(entry: u32) {
+    add_one(&REDIRECTED, entry);
+}
+
+#[inline(always)]
+pub(crate) fn count_selected(entry: u32) {
+    add_one(&SELECTED, entry);
+}
+
+#[inline(always)]
+fn add_one(counters: &PerCpuArray<u64>, index: u32) {
+    if let Some(counter) = counters.get_ptr_mut(index) {
+        // SAFETY: this CPU's own value, aligned to 8; no other run interrupts this one on its CPU.
+        let counter = unsafe { &mut *counter };
+        *counter = counter.wrapping_add(1);
+    }
+}
+
+/// Refreshes when a router was last seen, if that is `stale_ns` ago, so that a busy router's entry stays
+/// clean in the caches of all CPUs.
+#[inline(always)]
+pub(crate) fn see(router: &[u8; 16], now_ns: u64, stale_ns: u64) {
+    match ROUTERS_SEEN.get_ptr_mut(router) {
+        Some(seen) => {
+            // SAFETY: a value of the map; its one word is read and written whole.
+            let seen = unsafe { &mut *seen };
+            if now_ns.wrapping_sub(seen.monotonic_ns) > stale_ns {
+                seen.monotonic_ns = now_ns;
+            }
+        }
+        None => {
+            // A full table forgets its oldest router; there is nothing to do about another failure.
+            let _ = ROUTERS_SEEN.insert(router, Seen { monotonic_ns: now_ns }, 0);
+        }
+    }
+}
