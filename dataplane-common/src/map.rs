@@ -41,6 +41,25 @@ pub const ROUTERS_SEEN: &str = "ROUTERS_SEEN";
 /// The read-only [`Settings`] of a load.
 pub const SETTINGS: &str = "SETTINGS";
 
+/// Every map that the programs share with user space.
+pub const MAPS: [&str; 15] = [
+    LOCAL_ADDRESSES,
+    PORTS,
+    ALIASES,
+    ALIAS_PREFIXES,
+    STEERING,
+    ACTIVE,
+    RING_ROWS,
+    RINGS,
+    SOCKET_ROWS,
+    SOCKETS,
+    FRAME_ENDS,
+    SOCKET_ENDS,
+    REDIRECTED,
+    SELECTED,
+    ROUTERS_SEEN,
+];
+
 /// Name of the XDP program.
 pub const XDP_PROGRAM: &str = "millrace";
 /// Name of the SK_REUSEPORT program.

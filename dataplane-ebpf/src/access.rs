@@ -6,7 +6,6 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_skb_load_bytes_relative};
 use aya_ebpf::programs::{SkReuseportContext, XdpContext};
 use dataplane_common::Octets;
@@ -51,6 +50,15 @@ impl Octets for Frame {
     }
 }
 
+/// One field of the group's socket, by a load of its own: the verifier allows no arithmetic on the pointer,
+/// which a compiler free to merge loads would do.
+macro_rules! field {
+    ($socket:ident.$($field:tt)+) => {{
+        // SAFETY: the kernel gives every run of the program a socket of the group, since 5.14.
+        unsafe { (&raw const (*$socket).$($field)+).read_volatile() }
+    }};
+}
+
 /// A socket buffer in SK_REUSEPORT, from its network header.
 pub(crate) struct Packet<'a> {
     ctx: &'a SkReuseportContext,
@@ -71,24 +79,21 @@ impl<'a> Packet<'a> {
     /// What the group of sockets is bound to.
     #[inline(always)]
     pub(crate) fn bound(&self) -> Bound {
-        let socket: *const bpf_sock = self.ctx.sk().sock;
-        // SAFETY: the kernel gives every run of the program a socket of the group, since 5.14.
-        let socket = unsafe { &*socket };
-        let address = if socket.family == INET6 {
-            let mut address = [0; 16];
-            let [a, b, c, d] = socket.src_ip6;
-            address[..4].copy_from_slice(&a.to_ne_bytes());
-            address[4..8].copy_from_slice(&b.to_ne_bytes());
-            address[8..12].copy_from_slice(&c.to_ne_bytes());
-            address[12..].copy_from_slice(&d.to_ne_bytes());
-            address
-        } else {
-            mapped(socket.src_ip4.to_ne_bytes())
-        };
+        let socket = self.ctx.sk().sock;
+        // All of it, before any branch: on a branch the compiler would choose between addresses.
+        let family = field!(socket.family);
+        let ipv4 = field!(socket.src_ip4);
+        let ipv6 = [
+            field!(socket.src_ip6[0]),
+            field!(socket.src_ip6[1]),
+            field!(socket.src_ip6[2]),
+            field!(socket.src_ip6[3]),
+        ];
+        let address = if family == INET6 { zerocopy::transmute!(ipv6) } else { mapped(ipv4.to_ne_bytes()) };
         Bound {
             address,
-            port: (socket.src_port as u16).into(), // in the host's order, unlike dst_port
-            protocol: socket.protocol as u8,
+            port: (field!(socket.src_port) as u16).into(), // in the host's order, unlike dst_port
+            protocol: field!(socket.protocol) as u8,
             reserved: 0,
         }
     }

@@ -1,0 +1,347 @@
+//! Object and settings in, loaded programs and typed maps out.
+//!
+//! ```text
+//! LoadSettings -> Programs   load: map definitions equal to pinned ones are reused, both programs verified
+//!                    |-- tables    what the programs read: addresses, ports, aliases, steering, rings, sockets
+//!                    |-- attach    one link per device; replaced in one step, never a moment without
+//!                    `-- pins      what survives this process, under one directory of the BPF file system
+//! ```
+//! The order that loses nothing: load, fill the tables, attach. Nothing here follows netlink or reads a
+//! configuration.
+
+pub mod attach;
+pub mod pins;
+pub mod tables;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use aya::programs::{ProgramError, SkReuseport, TestRun as _, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use dataplane_common::{MAX_SLOTS, map};
+use zerocopy::IntoBytes as _;
+
+use attach::Links;
+use pins::Pins;
+
+pub use attach::{Attached, Attachment, Mode};
+pub use tables::Tables;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/millrace-ebpf"));
+
+/// Why programs or maps could not do what was asked. Each text is one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum EbpfError {
+    /// The object or a map was refused.
+    #[error("cannot load the eBPF object: {0}")]
+    Load(#[from] aya::EbpfError),
+    /// The object is damaged.
+    #[error("cannot read the eBPF object: {0}")]
+    Object(#[from] aya_obj::ParseError),
+    /// The kernel's verifier or a program call refused.
+    #[error("eBPF program {name}: {error}")]
+    Program {
+        /// Which program.
+        name: &'static str,
+        /// What aya or the kernel said.
+        error: ProgramError,
+    },
+    /// The object has no program or map of that name.
+    #[error("the eBPF object has no {0}")]
+    Missing(&'static str),
+    /// A map call failed.
+    #[error("eBPF map {name}: {error}")]
+    Map {
+        /// Which map.
+        name: &'static str,
+        /// What aya or the kernel said.
+        error: aya::maps::MapError,
+    },
+    /// A table is full.
+    #[error("eBPF map {name} is full: it holds {limit}")]
+    Full {
+        /// Which map.
+        name: &'static str,
+        /// Entries it holds.
+        limit: u32,
+    },
+    /// A row or slot out of range.
+    #[error("row {row}, slot {slot} is outside eBPF map {name}")]
+    OutOfRange {
+        /// Which map.
+        name: &'static str,
+        /// Row asked for.
+        row: u32,
+        /// Slot asked for.
+        slot: u32,
+    },
+    /// The device does not exist in this network namespace.
+    #[error("no device {0} in this network namespace")]
+    NoDevice(String),
+    /// Another program is there.
+    #[error(
+        "device {device} already runs the XDP program {name:?} (id {id}), which is not Millrace's: detach it \
+         first (ip link set dev {device} xdp off, or the program's own tool)"
+    )]
+    Occupied {
+        /// Device.
+        device: String,
+        /// Name of the program there.
+        name: String,
+        /// Its id in the kernel.
+        id: u32,
+    },
+    /// The device takes no program in that mode.
+    #[error("device {device} takes no XDP program in {mode} mode: {reason}")]
+    Refused {
+        /// Device.
+        device: String,
+        /// Mode tried.
+        mode: &'static str,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// The BPF file system.
+    #[error("{what} {path}: {error}", path = path.display())]
+    Pin {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The kernel's link state could not be read.
+    #[error("cannot read the state of the network devices: {0}")]
+    Netlink(String),
+}
+
+/// How many entries each table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableLimits {
+    /// Local addresses.
+    pub local_addresses: u32,
+    /// Aliases, and as many alias prefixes.
+    pub aliases: u32,
+    /// (device, RX queue) pairs.
+    pub ring_rows: u32,
+    /// Groups of sockets: (protocol, address, port).
+    pub socket_rows: u32,
+    /// Routers whose last packet is remembered.
+    pub routers_seen: u32,
+}
+
+impl TableLimits {
+    /// Map name -> entries, for the maps whose size a load chooses.
+    fn sizes(&self) -> [(&'static str, u32); 10] {
+        [
+            (map::LOCAL_ADDRESSES, self.local_addresses),
+            (map::ALIASES, self.aliases),
+            (map::ALIAS_PREFIXES, self.aliases),
+            (map::RING_ROWS, self.ring_rows),
+            (map::RINGS, self.ring_rows.saturating_mul(MAX_SLOTS)),
+            (map::REDIRECTED, self.ring_rows.saturating_mul(MAX_SLOTS)),
+            (map::SOCKET_ROWS, self.socket_rows),
+            (map::SOCKETS, self.socket_rows.saturating_mul(MAX_SLOTS)),
+            (map::SELECTED, self.socket_rows.saturating_mul(MAX_SLOTS)),
+            (map::ROUTERS_SEEN, self.routers_seen),
+        ]
+    }
+}
+
+impl Default for TableLimits {
+    fn default() -> Self {
+        Self {
+            local_addresses: map::MAX_LOCAL_ADDRESSES,
+            aliases: map::MAX_ALIASES,
+            ring_rows: map::MAX_RING_ROWS,
+            socket_rows: map::MAX_SOCKET_ROWS,
+            routers_seen: map::MAX_ROUTERS_SEEN,
+        }
+    }
+}
+
+/// What a load fixes for the life of its programs.
+#[derive(Clone, Debug)]
+pub struct LoadSettings {
+    /// Key of the router hash: secret, and the same for as long as routers must not change their bucket.
+    pub key: [u8; 16],
+    /// Octets of the longest frame that a ring takes; longer ones go to the kernel's stack.
+    pub ring_room_bytes: u32,
+    /// Drop UDP for an empty slot already in XDP, instead of passing it to the kernel's stack.
+    pub drop_empty_udp: bool,
+    /// Look up exact aliases.
+    pub aliases: bool,
+    /// Look up alias prefixes (75-500 ns a packet).
+    pub alias_prefixes: bool,
+    /// Remember when each router was last seen.
+    pub last_seen: bool,
+    /// Sizes of the tables.
+    pub limits: TableLimits,
+    /// Directory of the BPF file system for what outlives the process; `None`: all of it ends with it.
+    pub pins: Option<PathBuf>,
+}
+
+impl LoadSettings {
+    /// Settings without aliases and without pins.
+    #[must_use]
+    pub fn new(key: [u8; 16], ring_room_bytes: u32) -> Self {
+        Self {
+            key,
+            ring_room_bytes,
+            drop_empty_udp: false,
+            aliases: false,
+            alias_prefixes: false,
+            last_seen: true,
+            limits: TableLimits::default(),
+            pins: None,
+        }
+    }
+}
+
+/// Both programs, loaded, with every table they read (one per instance of Millrace).
+///
+/// Dropped without pins, all of it leaves the kernel. With pins, links and maps stay until
+/// [`Programs::unpin`].
+pub struct Programs {
+    ebpf: Ebpf,
+    links: Links,
+    pins: Option<Pins>,
+    /// What the programs read and count.
+    pub tables: Tables,
+}
+
+impl std::fmt::Debug for Programs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Programs")
+            .field("pins", &self.pins)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How one frame fared in a test run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameRun {
+    /// The program's return value: 1 drop, 2 pass, 4 redirect (`enum xdp_action`).
+    pub verdict: u32,
+    /// The frame as the program left it.
+    pub frame: Vec<u8>,
+    /// Mean time of a run.
+    pub duration_ns: u64,
+}
+
+impl Programs {
+    /// Loads both programs. With pins, a pinned map whose definition is equal is taken over with its
+    /// contents; one that differs stays with the programs that use it and is replaced by an empty one.
+    ///
+    /// # Errors
+    /// Without CAP_BPF and CAP_NET_ADMIN, without a BPF file system for the pins, or when the kernel's
+    /// verifier refuses.
+    pub fn load(settings: &LoadSettings) -> Result<Self, EbpfError> {
+        let pins = settings.pins.as_deref().map(Pins::open).transpose()?;
+        let constants = map::Settings {
+            key: settings.key,
+            ring_room: settings.ring_room_bytes,
+            drop_empty_udp: settings.drop_empty_udp.into(),
+            aliases: settings.aliases.into(),
+            alias_prefixes: settings.alias_prefixes.into(),
+            last_seen: settings.last_seen.into(),
+            reserved: 0,
+        };
+        let sizes = settings.limits.sizes();
+        let mut loader = EbpfLoader::new();
+        loader.override_global(map::SETTINGS, constants.as_bytes(), true);
+        for &(name, entries) in &sizes {
+            loader.map_max_entries(name, entries);
+        }
+        if let Some(pins) = &pins {
+            for (name, path) in pins.adopt(OBJECT, &sizes)? {
+                loader.map_pin_path(name, path);
+            }
+        }
+        let mut ebpf = loader.load(OBJECT)?;
+        xdp(&mut ebpf)?.load().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
+        reuseport(&mut ebpf)?
+            .load()
+            .map_err(|error| EbpfError::Program { name: map::REUSEPORT_PROGRAM, error })?;
+        let tables = Tables::take(&mut ebpf, &settings.limits)?;
+        Ok(Self { ebpf, links: Links::default(), pins, tables })
+    }
+
+    /// Attaches the XDP program to a device, or replaces in one step the program that an earlier process
+    /// of this instance left there. Then reads back what the kernel runs.
+    ///
+    /// # Errors
+    /// When the device does not exist, runs another's program, or takes none in that mode.
+    pub fn attach(&mut self, device: &str, mode: Mode) -> Result<Attached, EbpfError> {
+        self.links.attach(xdp(&mut self.ebpf)?, self.pins.as_ref(), device, mode)
+    }
+
+    /// Takes the XDP program off a device; a device that has none of ours is no error.
+    ///
+    /// # Errors
+    /// When the pin cannot be removed.
+    pub fn detach(&mut self, device: &str) -> Result<(), EbpfError> {
+        self.links.detach(self.pins.as_ref(), device)
+    }
+
+    /// Steers the group of sockets that `socket` belongs to (SO_REUSEPORT set before bind). The program
+    /// stays on the group until its last socket closes, and drops everything until the group has a row and
+    /// sockets in [`Tables::sockets`].
+    ///
+    /// # Errors
+    /// When the socket is in no reuseport group.
+    pub fn attach_reuseport(&mut self, socket: impl AsFd) -> Result<(), EbpfError> {
+        reuseport(&mut self.ebpf)?
+            .attach(socket)
+            .map_err(|error| EbpfError::Program { name: map::REUSEPORT_PROGRAM, error })
+    }
+
+    /// Runs the XDP program over a frame, `repeat` times, as if it came from queue 0 of the loopback device
+    /// of this network namespace. Nothing leaves; counters count.
+    ///
+    /// # Errors
+    /// When the kernel refuses the frame (shorter than an Ethernet header, longer than a page).
+    pub fn run_frame(&mut self, frame: &[u8], repeat: u32) -> Result<FrameRun, EbpfError> {
+        let mut out = vec![0; frame.len() + 256];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            repeat,
+            ..TestRunOptions::new()
+        };
+        let result = xdp(&mut self.ebpf)?
+            .test_run(options)
+            .map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
+        out.truncate(result.data_size_out as usize);
+        Ok(FrameRun {
+            verdict: result.return_value,
+            frame: out,
+            duration_ns: u64::try_from(result.duration.as_nanos()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Takes everything of this instance out of the kernel: links, maps, pins. Sockets keep their program
+    /// until they close.
+    ///
+    /// # Errors
+    /// When a pin cannot be removed.
+    pub fn unpin(self) -> Result<(), EbpfError> {
+        let Self { ebpf, links, pins, tables } = self;
+        drop((links, tables, ebpf));
+        pins.map_or(Ok(()), Pins::remove)
+    }
+}
+
+fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, EbpfError> {
+    let program = ebpf.program_mut(map::XDP_PROGRAM).ok_or(EbpfError::Missing(map::XDP_PROGRAM))?;
+    program.try_into().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })
+}
+
+fn reuseport(ebpf: &mut Ebpf) -> Result<&mut SkReuseport, EbpfError> {
+    let program =
+        ebpf.program_mut(map::REUSEPORT_PROGRAM).ok_or(EbpfError::Missing(map::REUSEPORT_PROGRAM))?;
+    program.try_into().map_err(|error| EbpfError::Program { name: map::REUSEPORT_PROGRAM, error })
+}
