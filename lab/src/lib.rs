@@ -12,3 +12,4 @@
 pub mod topology;
 pub mod daemon;
 pub mod frame;
+pub mod exporter;
