@@ -1,0 +1,208 @@
+"""One `millrace run` inside the lab's collector namespace: started, asked, disturbed and stopped. Standard library only."""
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+
+DEVICES = ("c1", "c2", "c3")
+METRICS = "http://127.0.0.1:9810"
+CLONE_NEWNET = 0x40000000
+
+
+def enter(path):
+    """Moves this process into a network namespace; what it starts later begins there."""
+    with open(path, "rb") as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter {path}")
+
+
+def pins():
+    """Every path below the BPF file system."""
+    return {os.path.join(folder, name) for folder, _, names in os.walk("/sys/fs/bpf") for name in names}
+
+
+class Millrace:
+    """In: a configuration. Out: counters and tables of the running process, and what the kernel says about it."""
+
+    def __init__(self, binary, namespace, work, mode, out):
+        self.binary, self.namespace, self.mode = os.path.abspath(binary), namespace, mode
+        self.work = work
+        self.config = os.path.join(work, "millrace.toml")
+        self.log = os.path.join(work, "millrace.log")
+        cores = sorted(os.sched_getaffinity(0))[:2]
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(
+                f'''mode = "{mode}"
+workers = {cores}
+devices = {json.dumps(DEVICES)}
+state_dir = "{work}/state"
+control_socket = "{work}/control.sock"
+[metrics]
+listen = "127.0.0.1:9810"
+[steering]
+# Fixed, so that three routers do not all fall to one of the two workers by chance.
+hash_key = "000102030405060708090a0b0c0d0e0f"
+[[listen]]
+protocol = "ipfix"
+address = "::"
+port = 4739
+[[listen]]
+protocol = "netflow"
+address = "::"
+port = 2055
+[[listen]]
+protocol = "bmp"
+address = "::"
+port = 11019
+[[sink]]
+type = "json"
+path = "{out}"
+[[sink]]
+type = "parquet"
+path = "{out}"
+kinds = ["flow", "route"]
+'''
+            )
+        self.process, self.known, self.outcome = None, {}, None
+        self.pins = pins()
+        self.home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        enter(f"/run/netns/{namespace}")
+
+    def inside(self, *command, **options):
+        return subprocess.run(
+            ["ip", "netns", "exec", self.namespace, *command], capture_output=True, text=True, check=False, **options
+        )
+
+    def start(self):
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, self.binary, "run", "--config", self.config],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )
+        self.wait_ready(20)
+
+    def wait_ready(self, seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"millrace ended with status {self.process.returncode}:\n{self.last_words()}")
+            if self.get("/readyz") is not None:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"millrace was not ready after {seconds} s:\n{self.last_words()}")
+
+    def last_words(self):
+        with open(self.log, encoding="utf-8", errors="replace") as lines:
+            return "".join(lines.readlines()[-12:])
+
+    def get(self, path):
+        """The body of a page, None when there is none (yet)."""
+        try:
+            with urllib.request.urlopen(METRICS + path, timeout=2) as page:
+                return page.read().decode()
+        except OSError:
+            return None
+
+    def metrics(self):
+        """Every sample of /metrics by its name, as a list of (labels, value)."""
+        samples = {}
+        for line in (self.get("/metrics") or "").splitlines():
+            parts = re.fullmatch(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?", line)
+            if parts:
+                labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', parts[2] or ""))
+                samples.setdefault(parts[1], []).append((labels, float(parts[3])))
+        return samples
+
+    def show(self, what):
+        answer = self.inside(self.binary, "show", what, "--json", "--config", self.config)
+        try:
+            return json.loads(answer.stdout)["items"] if answer.returncode == 0 else []
+        except (ValueError, KeyError):
+            return []
+
+    def parts(self):
+        """Process ids of the keeper's children by role, as the kernel lists them."""
+        found, waiting = {}, [self.process.pid]
+        while waiting:
+            pid = waiting.pop()
+            try:
+                with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                    waiting += [int(child) for child in file.read().split()]
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+                    words = file.read().split("\0")
+            except OSError:
+                continue
+            for role in ("dataplane", "control"):
+                if any(word.strip("-") == role for word in words[1:]):
+                    found[role] = pid
+        return found
+
+    def kill_dataplane(self):
+        """SIGKILL to the dataplane process; how many seconds until another one delivers, None if none came in 10 s."""
+        old = self.parts()["dataplane"]
+        os.kill(old, signal.SIGKILL)
+        began = time.monotonic()
+        while time.monotonic() - began < 10:
+            new = self.parts().get("dataplane")
+            if new not in (None, old) and self.get("/readyz") is not None:
+                return time.monotonic() - began
+            time.sleep(0.02)
+        return None
+
+    def attached(self):
+        """How XDP sits on the devices by the kernel's word: native, generic or none; `mixed` if they differ."""
+        links = json.loads(self.inside("ip", "-j", "link").stdout)
+        # if_link.h: XDP_ATTACHED_NONE, _DRV, _SKB
+        names = {0: "none", 1: "native", 2: "generic"}
+        modes = {
+            names.get(link.get("xdp", {}).get("mode", 0), "mixed") for link in links if link["ifname"] in DEVICES
+        }
+        return modes.pop() if len(modes) == 1 else "mixed"
+
+    def kernel_datagrams(self):
+        """UDP datagrams that kernel sockets of the namespace took, and those that found the socket full."""
+        snmp, snmp6 = (self.inside("cat", f"/proc/net/{name}").stdout for name in ("snmp", "snmp6"))
+        rows = [line.split() for line in snmp.splitlines() if line.startswith("Udp:")]
+        counters = dict(zip(rows[0][1:], map(int, rows[1][1:])))
+        for line in snmp6.splitlines():
+            name, value = line.split()
+            if name.startswith("Udp6"):
+                counters[name[4:]] = counters.get(name[4:], 0) + int(value)
+        return counters["InDatagrams"], counters["RcvbufErrors"], counters["NoPorts"]
+
+    def decode(self, path):
+        """The flow rows that an offline run makes of a capture."""
+        lines = subprocess.run([self.binary, "decode", "--kind", "flow", path], capture_output=True, text=True, check=True)
+        return [json.loads(line) for line in lines.stdout.splitlines()]
+
+    def left_behind(self):
+        """What is still there after the stop: processes, programs on devices, pins."""
+        left = [f"process {pid} ({role})" for role, pid in self.known.items() if os.path.exists(f"/proc/{pid}")]
+        if self.attached() != "none":
+            left.append("an XDP program")
+        return left + sorted(pins() - self.pins)
+
+    def stop(self):
+        """TERM, once; how many seconds it took and the exit status. KILL after 10 s."""
+        if self.outcome is None and self.process is not None:
+            self.known = self.parts()
+            began = time.monotonic()
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
+                try:
+                    self.process.wait(10)
+                except subprocess.TimeoutExpired:
+                    for pid in [*self.known.values(), self.process.pid]:
+                        os.kill(pid, signal.SIGKILL)
+                    self.process.wait(5)
+            self.outcome = time.monotonic() - began, self.process.returncode
+        return self.outcome
+
+    def leave(self):
+        """Back to the host's namespace, so that the lab's can be removed."""
+        enter(f"/proc/self/fd/{self.home}")
