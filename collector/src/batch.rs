@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::message::Context;
 use crate::schema::{Schema, Store};
 
 /// Which worker filled a batch: position in the configuration's `workers`.
@@ -221,10 +222,13 @@ impl Batch {
     /// Marks `n` rows of a column from `first` on as present.
     pub fn mark_present(&mut self, column: usize, first: u32, n: u32) {
         let Some(bits) = self.present.get_mut(column) else { return };
-        for row in first..first.saturating_add(n) {
-            if let Some(octet) = bits.get_mut(row as usize / 8) {
-                *octet |= 1 << (row % 8);
-            }
+        let (first, end) = (first as usize, first.saturating_add(n) as usize);
+        let last = end.div_ceil(8);
+        for (at, octet) in bits.iter_mut().enumerate().take(last).skip(first / 8) {
+            // Whole octets but for the ends of the range.
+            let from = first.saturating_sub(at * 8);
+            let beyond = (at * 8 + 8).saturating_sub(end);
+            *octet |= (0xff_u8 << from) & (0xff_u8 >> beyond);
         }
     }
 
@@ -264,6 +268,15 @@ impl Batch {
     pub fn push_octets(&mut self, column: usize, value: &[u8]) {
         let Some(Values::Octets { ends, octets }) = self.values.get_mut(column) else { return };
         octets.extend_from_slice(value);
+        ends.push(end(octets));
+        let row = u32::try_from(ends.len() - 1).unwrap_or(u32::MAX);
+        self.mark_present(column, row, 1);
+    }
+
+    /// Appends a context for the next row of an `Octets` column and marks it present.
+    pub fn push_context(&mut self, column: usize, context: &Context<'_>) {
+        let Some(Values::Octets { ends, octets }) = self.values.get_mut(column) else { return };
+        context.write(octets);
         ends.push(end(octets));
         let row = u32::try_from(ends.len() - 1).unwrap_or(u32::MAX);
         self.mark_present(column, row, 1);

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 /// The moment of an input. Live: the clock, read once a turn. In a capture: the packet's time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// Nanoseconds of a clock that never steps; only differences mean anything.
     pub monotonic_ns: u64,

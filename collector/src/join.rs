@@ -1,5 +1,10 @@
 //! Flow rows meet the routes of the same router: keys of a set of rows in, join columns out.
 
+use crate::batch::Batch;
+use crate::ledger::{JoinEnd, Ledgers};
+use crate::rib::Rib;
+use crate::schema::{Origin, RouteField, Side};
+
 /// Where a look-up is to be made, as far as the flow tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vrf {
@@ -22,4 +27,16 @@ pub struct Key {
     pub next_hop: Option<[u8; 16]>,
     /// The VRF.
     pub vrf: Vrf,
+}
+
+/// Appends the join columns of one side for the rows that `keys` belong to, and counts the results.
+pub fn join(side: Side, keys: &[Key], _rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
+    let column = batch.schema.position(Origin::Join { side, field: RouteField::Result });
+    for key in keys {
+        let end = if key.address.is_some() { JoinEnd::NoSession } else { JoinEnd::NoAddress };
+        if let Some(column) = column {
+            batch.push_integer(column, end as u64);
+        }
+        ledgers.join(side, end, 1);
+    }
 }

@@ -8,6 +8,8 @@ use dataplane_common::ledger;
 
 pub use dataplane_common::ledger::PacketEnd;
 
+use crate::schema::Side;
+
 ledger! {
     /// How a message ended: an IPFIX message, a NetFlow v9 or v5 packet, a BMP message.
     pub MessageEnd counts "messages" {
@@ -95,6 +97,28 @@ ledger! {
         NoVrf = "noVrf",
         /// No route covers the address.
         NoRoute = "noRoute",
+    }
+}
+
+ledger! {
+    /// What befell the tables of a flow session. Outside the ledgers: these are occurrences, not units.
+    pub FlowEvent counts "events" {
+        /// A flow session made room for a newer one.
+        ExporterEvicted = "exporter_evicted",
+        /// An exporter counts anew: it was started again.
+        ExporterRestarted = "exporter_restarted",
+        /// A template came again with other fields.
+        TemplateChanged = "template_changed",
+        /// A template made room for newer ones.
+        TemplateEvicted = "template_evicted",
+        /// A template was not sent again within its lifetime.
+        TemplateExpired = "template_expired",
+        /// A template has more fields than the limit allows.
+        TemplateTooLong = "template_too_long",
+        /// A template that others have too got a plan of its own, for want of room.
+        PlanNotShared = "plan_not_shared",
+        /// A sampler, interface or VRF told by options was not kept, for want of room.
+        OptionsEntryRefused = "options_entry_refused",
     }
 }
 
@@ -193,6 +217,8 @@ pub struct Ledgers {
     pub joins: [[u64; JoinEnd::COUNT]; 2],
     /// Routes by action.
     pub routes: [u64; RouteAction::COUNT],
+    /// Occurrences in the tables of flow sessions.
+    pub flow_events: [u64; FlowEvent::COUNT],
     /// Units lost on the way by the sequence numbers of the exporters, by protocol. Nobody can count these exactly.
     pub sequence_lost: [u64; Protocol::COUNT],
 }
@@ -260,6 +286,23 @@ impl Ledgers {
         settle(&self.messages_in, &mut self.messages, MessageEnd::WorkerPanic.index());
         settle(&self.sets_in, &mut self.sets, SetEnd::WorkerPanic.index());
         settle(&self.records_in, &mut self.records, RecordEnd::WorkerPanic.index());
+    }
+
+    /// Counts an occurrence in the tables of a flow session.
+    pub fn flow_event(&mut self, event: FlowEvent) {
+        add(&mut self.flow_events, event.index(), 1);
+    }
+
+    /// Counts units that an exporter's sequence numbers show as lost.
+    pub fn lost(&mut self, protocol: Protocol, n: u64) {
+        add(&mut self.sequence_lost, protocol.index(), n);
+    }
+
+    /// Counts the results of one side of the join.
+    pub fn join(&mut self, side: Side, end: JoinEnd, n: u64) {
+        if let Some(ends) = self.joins.get_mut(side as usize) {
+            add(ends, end.index(), n);
+        }
     }
 
     /// Units by which the four ledgers do not balance: 0 in a correct program at rest.

@@ -64,6 +64,13 @@ pub(crate) struct Turn<'a> {
     pub(crate) out: &'a mut Outlet,
 }
 
+impl Turn<'_> {
+    /// The same surroundings at another moment: rows of data that waited carry the time they came.
+    pub(crate) fn at(&mut self, now: Now) -> Turn<'_> {
+        Turn { now, settings: self.settings, exporter: self.exporter, ledgers: self.ledgers, out: self.out }
+    }
+}
+
 /// An address as 16 octets, IPv4 as IPv4-mapped.
 #[must_use]
 pub fn sixteen(address: IpAddr) -> [u8; 16] {

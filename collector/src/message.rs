@@ -6,6 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Turn;
+use crate::ledger::{Kind, Protocol, RecordEnd};
+use crate::schema::{RecordField, TableId};
+
 /// What a row of the messages table means, beside its kind and its octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Context<'a> {
@@ -76,6 +80,52 @@ pub enum Context<'a> {
         /// One JSON object.
         json: &'a str,
     },
+}
+
+/// Octets of a damaged unit that an error row keeps.
+const MAX_ERROR_OCTETS: usize = 256;
+
+/// Writes one row of the messages table and says how the record ended; the caller counts it, in and out.
+pub(crate) fn write_row(turn: &mut Turn<'_>, kind: Kind, context: &Context<'_>, octets: &[u8]) -> RecordEnd {
+    if turn.settings.kinds & (1 << kind.index()) == 0 {
+        return RecordEnd::NotWanted;
+    }
+    let Some(batch) = turn.out.batch(TableId::Messages) else { return RecordEnd::OutletFull };
+    let schema = std::sync::Arc::clone(&batch.schema);
+    for (at, column) in schema.columns.iter().enumerate() {
+        let crate::schema::Origin::Record(field) = column.origin else { continue };
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other fields are of other tables or BMP's")]
+        match field {
+            RecordField::Exporter => batch.push_sixteen(at, turn.exporter),
+            RecordField::ReceiveTime => batch.push_integer(at, turn.now.unix_ns),
+            RecordField::Frame if turn.now.frame > 0 => batch.push_integer(at, turn.now.frame),
+            RecordField::Kind => batch.push_integer(at, kind as u64),
+            RecordField::Context => batch.push_context(at, context),
+            RecordField::Octets => batch.push_octets(at, octets),
+            _ => {}
+        }
+    }
+    batch.finish_rows(1);
+    RecordEnd::Row
+}
+
+/// Writes and counts the row of a malformed unit; `octets` are those of the unit.
+pub(crate) fn write_error(
+    turn: &mut Turn<'_>,
+    protocol: Protocol,
+    malformed: wire::Malformed,
+    octets: &[u8],
+) {
+    let context = Context::Error {
+        protocol: protocol.name(),
+        reason: malformed.reason.name(),
+        offset: malformed.offset,
+        length: malformed.length,
+    };
+    turn.ledgers.records_in(Kind::Error, 1);
+    let octets = octets.get(..MAX_ERROR_OCTETS).unwrap_or(octets);
+    let end = write_row(turn, Kind::Error, &context, octets);
+    turn.ledgers.records(Kind::Error, end, 1);
 }
 
 struct Tail<'a>(&'a mut Vec<u8>);

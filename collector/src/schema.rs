@@ -1,6 +1,10 @@
 //! What the rows of a table consist of: built once at start from what the sinks want, shared by every batch.
 
+mod build;
+
 use crate::ledger::Kind;
+
+pub use build::schemas;
 
 /// One of the tables that a worker fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -53,6 +53,8 @@ pub struct Settings {
     pub max_fields_per_template: usize,
     /// Age at which a UDP template that was not refreshed is forgotten, ns; 0: never (RFC 7011 8.4).
     pub template_lifetime_ns: u64,
+    /// Compiled templates that a worker keeps to be shared by exporters with equal ones.
+    pub max_shared_plans: usize,
     /// Octets of data that wait for their template, of one flow session.
     pub max_waiting_octets_per_exporter: usize,
     /// How long data waits for its template, ns.
@@ -88,6 +90,7 @@ impl Default for Settings {
             max_templates_per_exporter: 4_096,
             max_fields_per_template: 2_048,
             template_lifetime_ns: 0,
+            max_shared_plans: 16_384,
             max_waiting_octets_per_exporter: 256 * 1024,
             max_waiting_ns: 60 * SECOND,
             max_options_entries_per_exporter: 16_384,

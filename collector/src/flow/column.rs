@@ -1,0 +1,233 @@
+//! Records of a set in, one column of a batch out: a tight loop over the rows for each element that someone
+//! wants. What kind of loop is decided once, when the template is compiled.
+
+use wire::element::{DataType, lookup};
+use wire::ipfix::template::Field;
+use wire::value::{Value, number};
+
+use super::place::{Place, Records};
+use crate::batch::{Batch, Values};
+use crate::schema::Store;
+
+/// One column to be filled from one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    column: usize,
+    place: Place,
+    read: Read,
+}
+
+/// How the octets of a field become values of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// As many octets as the column is wide.
+    Whole,
+    /// An unsigned integer or MAC address of fewer octets (RFC 7011 section 6.2).
+    Unsigned,
+    /// A signed integer of fewer octets.
+    Signed,
+    /// A 4-octet float in a column of 8-octet ones.
+    Float,
+    /// As they are.
+    Octets,
+    /// Without trailing NULs.
+    Text,
+    /// Value by value: the length varies, is wider than the type's, or is none of the type's.
+    Checked(DataType),
+}
+
+impl Step {
+    /// How to fill a column from a field. `None`: no value can come of it, the column stays absent.
+    pub(crate) fn new(column: usize, store: Store, field: Field, place: Place) -> Option<Self> {
+        let data_type = lookup(field.pen, field.id).map(|element| element.data_type);
+        let read = match (store, data_type, place.length()) {
+            (_, _, Some(0)) | (Store::Choice, ..) => return None,
+            (Store::Octets, Some(DataType::String), _) => Read::Text,
+            (Store::Octets, Some(_) | None, _) => Read::Octets,
+            (_, None, _) => return None,
+            // A boolean is 1 or 2 and nothing else (RFC 7011 section 6.1.5).
+            (_, Some(kind), None) | (_, Some(kind @ DataType::Boolean), _) => Read::Checked(kind),
+            (_, Some(kind), Some(length)) => fixed(kind, length),
+        };
+        Some(Self { column, place, read })
+    }
+
+    /// Appends the column's values of all `records`, which follow the rows `first` and before of the batch.
+    pub(crate) fn fill(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
+        let Some(values) = batch.values_mut(self.column) else { return };
+        match (self.read, values) {
+            (Read::Octets | Read::Text, Values::Octets { ends, octets }) => {
+                let text = self.read == Read::Text;
+                for value in records.values(self.place) {
+                    octets.extend_from_slice(if text { trimmed(value) } else { value });
+                    ends.push(i32::try_from(octets.len()).unwrap_or(i32::MAX));
+                }
+                self.mark_filled(records, batch, first);
+            }
+            (Read::Checked(kind), _) => self.checked(kind, records, batch, first),
+            (Read::Whole, Values::Fixed1(to)) => records.extend(self.place, to, u8::from_be_bytes),
+            (Read::Whole, Values::Fixed2(to)) => records.extend(self.place, to, u16::from_be_bytes),
+            (Read::Whole, Values::Fixed4(to)) => records.extend(self.place, to, u32::from_be_bytes),
+            (Read::Whole, Values::Fixed8(to)) => records.extend(self.place, to, u64::from_be_bytes),
+            (Read::Whole, Values::Fixed16(to)) => records.extend(self.place, to, |octets| octets),
+            (Read::Float, Values::Fixed8(to)) => {
+                records.extend(self.place, to, |octets| f64::from(f32::from_be_bytes(octets)).to_bits());
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "the field is narrower than the column")]
+            (Read::Unsigned | Read::Signed, Values::Fixed2(to)) => {
+                self.widen(records, to, |wide| wide as u16);
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "the field is narrower than the column")]
+            (Read::Unsigned | Read::Signed, Values::Fixed4(to)) => {
+                self.widen(records, to, |wide| wide as u32);
+            }
+            (Read::Unsigned | Read::Signed, Values::Fixed8(to)) => self.widen(records, to, |wide| wide),
+            _ => return,
+        }
+        if !matches!(self.read, Read::Octets | Read::Text | Read::Checked(_)) {
+            batch.mark_present(self.column, first, rows(records));
+        }
+    }
+
+    /// Appends integers of 1 to 7 octets, widened to 64 bits with their sign.
+    fn widen<T>(&self, records: &Records<'_>, to: &mut Vec<T>, narrow: impl Fn(u64) -> T) {
+        match self.place.length() {
+            Some(1) => self.widen_from::<1, _>(records, to, narrow),
+            Some(2) => self.widen_from::<2, _>(records, to, narrow),
+            Some(3) => self.widen_from::<3, _>(records, to, narrow),
+            Some(4) => self.widen_from::<4, _>(records, to, narrow),
+            Some(5) => self.widen_from::<5, _>(records, to, narrow),
+            Some(6) => self.widen_from::<6, _>(records, to, narrow),
+            Some(7) => self.widen_from::<7, _>(records, to, narrow),
+            _ => {}
+        }
+    }
+
+    fn widen_from<const W: usize, T>(
+        &self,
+        records: &Records<'_>,
+        to: &mut Vec<T>,
+        narrow: impl Fn(u64) -> T,
+    ) {
+        let unused = 64 - 8 * W;
+        let high = |octets: [u8; W]| {
+            octets.iter().fold(0_u64, |value, &octet| value << 8 | u64::from(octet)) << unused
+        };
+        if self.read == Read::Signed {
+            records.extend(self.place, to, |octets| {
+                narrow((high(octets).cast_signed() >> unused).cast_unsigned())
+            });
+        } else {
+            records.extend(self.place, to, |octets| narrow(high(octets) >> unused));
+        }
+    }
+
+    /// Appends values one by one; what the type does not allow is absent.
+    fn checked(&self, kind: DataType, records: &Records<'_>, batch: &mut Batch, first: u32) {
+        for (row, octets) in (first..).zip(records.values(self.place)) {
+            let Some(values) = batch.values_mut(self.column) else { return };
+            let is_present = match (values, Value::decode(kind, octets)) {
+                (Values::Fixed16(to), Ok(Value::Ipv6(address))) => {
+                    to.push(address);
+                    true
+                }
+                (Values::Fixed16(to), _) => {
+                    to.push([0; 16]);
+                    false
+                }
+                (values, value) => {
+                    let cell = value.ok().and_then(|value| cell(value, octets, kind));
+                    push(values, cell.unwrap_or(0));
+                    cell.is_some()
+                }
+            };
+            if is_present {
+                batch.mark_present(self.column, row, 1);
+            }
+        }
+    }
+
+    /// Marks rows whose value has octets.
+    fn mark_filled(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
+        if self.place.length().is_some() {
+            batch.mark_present(self.column, first, rows(records));
+            return;
+        }
+        for (row, value) in (first..).zip(records.values(self.place)) {
+            if !value.is_empty() {
+                batch.mark_present(self.column, row, 1);
+            }
+        }
+    }
+}
+
+/// How `length` octets of a type are read into a column of the type's natural width.
+fn fixed(kind: DataType, length: usize) -> Read {
+    let is_integer = matches!(
+        kind,
+        DataType::Unsigned8
+            | DataType::Unsigned16
+            | DataType::Unsigned32
+            | DataType::Unsigned64
+            | DataType::Signed8
+            | DataType::Signed16
+            | DataType::Signed32
+            | DataType::Signed64
+    );
+    let is_signed =
+        matches!(kind, DataType::Signed8 | DataType::Signed16 | DataType::Signed32 | DataType::Signed64);
+    match kind.natural_length().map(usize::from) {
+        Some(6) if length == 6 => Read::Unsigned,
+        Some(natural) if natural == length => Read::Whole,
+        Some(natural) if is_integer && length < natural && is_signed => Read::Signed,
+        Some(natural) if is_integer && length < natural => Read::Unsigned,
+        Some(8) if kind == DataType::Float64 && length == 4 => Read::Float,
+        _ => Read::Checked(kind),
+    }
+}
+
+/// A value as the integer that its column holds.
+fn cell(value: Value<'_>, octets: &[u8], kind: DataType) -> Option<u64> {
+    match value {
+        Value::Unsigned(value) => Some(value),
+        Value::Signed(value) => Some(value.cast_unsigned()),
+        Value::Float32(value) if kind == DataType::Float64 => Some(f64::from(value).to_bits()),
+        Value::Float32(_)
+        | Value::Float64(_)
+        | Value::Boolean(_)
+        | Value::Mac(_)
+        | Value::Ipv4(_)
+        | Value::Time(_) => number(octets),
+        Value::Null
+        | Value::Ipv6(_)
+        | Value::String(_)
+        | Value::Octets(_)
+        | Value::Unsigned256(_)
+        | Value::BasicList(_)
+        | Value::SubTemplateList(_)
+        | Value::SubTemplateMultiList(_) => None,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the value fits its type, and the column is as wide as that"
+)]
+fn push(values: &mut Values, value: u64) {
+    match values {
+        Values::Fixed1(to) => to.push(value as u8),
+        Values::Fixed2(to) => to.push(value as u16),
+        Values::Fixed4(to) => to.push(value as u32),
+        Values::Fixed8(to) => to.push(value),
+        Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } => {}
+    }
+}
+
+fn rows(records: &Records<'_>) -> u32 {
+    u32::try_from(records.len()).unwrap_or(u32::MAX)
+}
+
+fn trimmed(octets: &[u8]) -> &[u8] {
+    let end = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+    octets.get(..end).unwrap_or_default()
+}

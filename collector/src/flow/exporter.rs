@@ -1,0 +1,193 @@
+//! What names a flow session, and all that one session knows; bounded in number, the one that rested longest
+//! makes room.
+
+use std::net::SocketAddr;
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use super::header::Header;
+use super::options::Options;
+use super::sequence::{Order, Sequence};
+use super::template::Templates;
+use super::waiting::Waiting;
+use crate::Turn;
+use crate::ledger::{FlowEvent, Protocol, SetEnd};
+use crate::settings::{ExporterKey, Settings};
+
+/// An exporter's uptime that falls by more is a restart; less is a packet that came late.
+const LATE_MS: i32 = 60_000;
+
+/// Identity of a flow session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// Source address, IPv4 as IPv4-mapped. A router may have several.
+    pub address: [u8; 16],
+    /// Source port, where the settings make it part of the identity; else 0.
+    pub port: u16,
+    /// IPFIX observation domain, v9 source id, v5 engine type and id.
+    pub domain: u32,
+    /// 10, 9 or 5.
+    pub version: u8,
+}
+
+impl Key {
+    /// The session of a message.
+    pub(crate) fn of(address: [u8; 16], from: SocketAddr, header: &Header, settings: &Settings) -> Self {
+        let port = match settings.exporter_key {
+            ExporterKey::Address => 0,
+            ExporterKey::AddressAndPort => from.port(),
+        };
+        Self { address, port, domain: header.domain, version: header.version }
+    }
+
+    /// The protocol's place in the ledgers.
+    pub(crate) const fn protocol(&self) -> Protocol {
+        Header { version: self.version, ..Header::EMPTY }.protocol()
+    }
+}
+
+/// What rows are worked out from beside the record itself.
+#[derive(Debug, Default)]
+pub(crate) struct Knowledge {
+    pub(crate) options: Options,
+    /// Sampling rate by the configuration.
+    pub(crate) sampling: Option<f64>,
+}
+
+/// One flow session.
+#[derive(Debug, Default)]
+pub(crate) struct Exporter {
+    pub(crate) templates: Templates,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) waiting: Waiting,
+    pub(crate) sequence: Sequence,
+    /// Units lost that are in the ledger already.
+    lost_counted: u64,
+    uptime_ms: Option<u32>,
+    pub(crate) last_seen_ns: u64,
+    pub(crate) last_seen_unix_ns: u64,
+    /// Export time less receive time of the last message, ns.
+    pub(crate) clock_offset_ns: i64,
+    pub(crate) messages: u64,
+    pub(crate) records: u64,
+}
+
+impl Exporter {
+    /// A session of which nothing is known yet.
+    pub(crate) fn new(key: &Key, settings: &Settings) -> Self {
+        let alias = settings.aliases.iter().find(|(from, _)| *from == key.address);
+        let router = alias.map_or(key.address, |&(_, router)| router);
+        let sampling = settings.sampling.iter().find(|(of, _)| *of == router).map(|&(_, rate)| rate);
+        let knowledge = Knowledge { options: Options::default(), sampling };
+        Self { knowledge, ..Self::default() }
+    }
+
+    /// Takes notice of a message. `units`: what it adds to the exporter's sequence, if that can be told.
+    pub(crate) fn seen(&mut self, header: &Header, units: Option<u32>, turn: &mut Turn<'_>) {
+        let went_back = |before: u32| header.uptime_ms.map(|now| before.wrapping_sub(now).cast_signed());
+        let is_restart = self.uptime_ms.and_then(went_back).is_some_and(|back_ms| back_ms > LATE_MS);
+        if is_restart {
+            self.sequence.forget();
+        }
+        self.uptime_ms = header.uptime_ms;
+        let order = self.sequence.seen(header.sequence, units, turn.now.monotonic_ns);
+        if is_restart || order == Order::Restart {
+            turn.ledgers.flow_event(FlowEvent::ExporterRestarted);
+        }
+        self.count_lost(header.protocol(), turn);
+        self.last_seen_ns = turn.now.monotonic_ns;
+        self.last_seen_unix_ns = turn.now.unix_ns;
+        self.clock_offset_ns = header.export_ns.wrapping_sub(turn.now.unix_ns).cast_signed();
+        self.messages += 1;
+    }
+
+    /// Lets time pass: settles losses, expires templates and sets that waited too long.
+    pub(crate) fn tick(&mut self, protocol: Protocol, turn: &mut Turn<'_>) {
+        let (now_ns, settings) = (turn.now.monotonic_ns, turn.settings);
+        self.sequence.tick(now_ns);
+        self.count_lost(protocol, turn);
+        if settings.template_lifetime_ns > 0 {
+            for _ in 0..self.templates.expire(now_ns, settings.template_lifetime_ns) {
+                turn.ledgers.flow_event(FlowEvent::TemplateExpired);
+            }
+        }
+        while self.waiting.expired(now_ns, settings.max_waiting_ns).is_some() {
+            turn.ledgers.set_moved(protocol, SetEnd::Waiting, SetEnd::NoTemplate);
+        }
+    }
+
+    /// When a tick would do something, monotonic ns.
+    pub(crate) fn due_ns(&self, settings: &Settings) -> Option<u64> {
+        let templates = match settings.template_lifetime_ns {
+            0 => None,
+            lifetime_ns => self.templates.due_ns(lifetime_ns),
+        };
+        [self.sequence.due_ns(), self.waiting.due_ns(settings.max_waiting_ns), templates]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn count_lost(&mut self, protocol: Protocol, turn: &mut Turn<'_>) {
+        let lost = self.sequence.lost();
+        if lost > self.lost_counted {
+            turn.ledgers.lost(protocol, lost - self.lost_counted);
+            self.lost_counted = lost;
+        }
+    }
+
+    /// Takes the losses that another collector has counted already as counted.
+    pub(crate) const fn take_losses_as_counted(&mut self) {
+        self.lost_counted = self.sequence.lost();
+    }
+}
+
+/// The flow sessions of one router.
+#[derive(Debug, Default)]
+pub(crate) struct Exporters {
+    by_key: HashMap<Key, Box<Exporter>>,
+}
+
+impl Exporters {
+    /// The session of a key, made if need be; one that rested longest goes when there are too many.
+    pub(crate) fn session(&mut self, key: Key, turn: &mut Turn<'_>) -> &mut Exporter {
+        if !self.by_key.contains_key(&key)
+            && self.by_key.len() >= turn.settings.max_exporters_per_router.max(1)
+        {
+            self.evict(turn);
+        }
+        let settings = turn.settings;
+        self.by_key.entry(key).or_insert_with(|| Box::new(Exporter::new(&key, settings)))
+    }
+
+    fn evict(&mut self, turn: &mut Turn<'_>) {
+        let oldest =
+            self.by_key.iter().min_by_key(|(_, exporter)| exporter.last_seen_ns).map(|(key, _)| *key);
+        let Some((key, exporter)) = oldest.and_then(|key| self.by_key.remove_entry(&key)) else { return };
+        turn.ledgers.flow_event(FlowEvent::ExporterEvicted);
+        for _ in 0..exporter.waiting.len() {
+            turn.ledgers.set_moved(key.protocol(), SetEnd::Waiting, SetEnd::NoTemplate);
+        }
+    }
+
+    /// The session of a key, if there is one.
+    pub(crate) fn get(&self, key: &Key) -> Option<&Exporter> {
+        self.by_key.get(key).map(|exporter| &**exporter)
+    }
+
+    /// Puts a session into the table.
+    pub(crate) fn insert(&mut self, key: Key, exporter: Exporter) {
+        self.by_key.insert(key, Box::new(exporter));
+    }
+
+    /// All sessions.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Exporter)> {
+        self.by_key.iter().map(|(key, exporter)| (key, &**exporter))
+    }
+
+    /// All sessions, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Exporter)> {
+        self.by_key.iter_mut().map(|(key, exporter)| (key, &mut **exporter))
+    }
+}

@@ -1,0 +1,86 @@
+//! Where the columns of flows that are not elements stand in the schema: looked up once.
+
+use crate::batch::{Batch, Values};
+use crate::schema::{Origin, RecordField, RouteField, Schema, Side};
+
+/// Columns of flows, by position; `None`: the schema has no such column.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) exporter: Option<usize>,
+    pub(crate) receive_time: Option<usize>,
+    pub(crate) frame: Option<usize>,
+    pub(crate) domain: Option<usize>,
+    pub(crate) template_id: Option<usize>,
+    pub(crate) version: Option<usize>,
+    pub(crate) export_time: Option<usize>,
+    pub(crate) template: Option<usize>,
+    pub(crate) record: Option<usize>,
+    pub(crate) flow_start: Option<usize>,
+    pub(crate) flow_end: Option<usize>,
+    pub(crate) time_from: Option<usize>,
+    pub(crate) sampling_rate: Option<usize>,
+    pub(crate) sampling_from: Option<usize>,
+    /// Ingress and egress interface name, ingress and egress VRF name.
+    pub(crate) names: [Option<usize>; 4],
+    joins: [bool; 2],
+}
+
+impl Layout {
+    /// Of the schema of flows.
+    pub(crate) fn of(schema: &Schema) -> Self {
+        use RecordField as F;
+        let joins = |side| schema.position(Origin::Join { side, field: RouteField::Result }).is_some();
+        Self {
+            exporter: schema.field(F::Exporter),
+            receive_time: schema.field(F::ReceiveTime),
+            frame: schema.field(F::Frame),
+            domain: schema.field(F::ObservationDomainId),
+            template_id: schema.field(F::TemplateId),
+            version: schema.field(F::Version),
+            export_time: schema.field(F::ExportTime),
+            template: schema.field(F::Template),
+            record: schema.field(F::Record),
+            flow_start: schema.field(F::FlowStart),
+            flow_end: schema.field(F::FlowEnd),
+            time_from: schema.field(F::TimeFrom),
+            sampling_rate: schema.field(F::SamplingRate),
+            sampling_from: schema.field(F::SamplingFrom),
+            names: [F::IngressInterfaceName, F::EgressInterfaceName, F::IngressVrfName, F::EgressVrfName]
+                .map(|field| schema.field(field)),
+            joins: [joins(Side::Destination), joins(Side::Source)],
+        }
+    }
+
+    /// Whether flows are joined with routes at all.
+    pub(crate) const fn joins(&self) -> bool {
+        let [destination, source] = self.joins;
+        destination || source
+    }
+}
+
+/// Appends the same integer for `rows` rows from `first` on.
+#[expect(clippy::cast_possible_truncation, reason = "the column's width is the value's width")]
+pub(crate) fn repeat(batch: &mut Batch, column: Option<usize>, value: u64, first: u32, rows: u32) {
+    let Some(column) = column else { return };
+    let end = (first + rows) as usize;
+    match batch.values_mut(column) {
+        Some(Values::Fixed1(to)) => to.resize(end, value as u8),
+        Some(Values::Fixed2(to)) => to.resize(end, value as u16),
+        Some(Values::Fixed4(to)) => to.resize(end, value as u32),
+        Some(Values::Fixed8(to)) => to.resize(end, value),
+        Some(Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. }) | None => return,
+    }
+    batch.mark_present(column, first, rows);
+}
+
+/// Appends numbers to a column of 8 octets; 0 is an absence.
+pub(crate) fn numbers(batch: &mut Batch, column: Option<usize>, values: &[u64], first: u32) {
+    let Some(column) = column else { return };
+    let Some(Values::Fixed8(to)) = batch.values_mut(column) else { return };
+    to.extend_from_slice(values);
+    for (row, value) in (first..).zip(values) {
+        if *value != 0 {
+            batch.mark_present(column, row, 1);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A data set and the plan of its template in; rows of flows and options out, each record counted once where it
+//! is cut off the set and once where it ends.
+
+use std::sync::Arc;
+
+use wire::{Malformed, Reason};
+
+use super::exporter::Knowledge;
+use super::header::Header;
+use super::layout::{Layout, repeat};
+use super::place::Records;
+use super::plan::{Plan, Plans};
+use crate::Turn;
+use crate::batch::{Batch, Values};
+use crate::input::Now;
+use crate::join::{self, Key};
+use crate::ledger::{FlowEvent, Kind, RecordEnd};
+use crate::message::{self, Context};
+use crate::rib::Rib;
+use crate::schema::{Side, TableId};
+
+/// Space that rows are made in, kept so that nothing is allocated for a set.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    anchors: Vec<u32>,
+    numbers: [Vec<u64>; 2],
+    keys: Vec<Key>,
+}
+
+/// Records of a set that go into one batch together.
+pub(crate) struct Part<'a> {
+    pub(crate) records: Records<'a>,
+    pub(crate) header: &'a Header,
+    pub(crate) layout: &'a Layout,
+    /// The row of the first of them.
+    pub(crate) first: u32,
+}
+
+/// One data set whose template is known.
+#[derive(Clone, Copy)]
+pub(crate) struct DataSet<'a> {
+    /// Header of its message.
+    pub(crate) header: &'a Header,
+    /// Absent for NetFlow v5.
+    pub(crate) template_id: Option<u16>,
+    /// Its records.
+    pub(crate) octets: &'a [u8],
+    /// Where they start, in octets from the start of the message.
+    pub(crate) offset: usize,
+}
+
+/// How many records a set had, and what was wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Records read; each has its end.
+    pub(crate) records: u32,
+    /// The record that runs past the end, or octets that no record fits.
+    pub(crate) fault: Option<Malformed>,
+}
+
+/// Makes the rows of a set.
+pub(crate) fn take(
+    set: &DataSet<'_>,
+    plan: &Arc<Plan>,
+    knowledge: &mut Knowledge,
+    plans: &Plans,
+    scratch: &mut Scratch,
+    rib: &mut Rib,
+    turn: &mut Turn<'_>,
+) -> Taken {
+    let Scratch { anchors, numbers, keys } = scratch;
+    let records = plan.shape.cut(set.octets, anchors);
+    let n = u32::try_from(records.len()).unwrap_or(u32::MAX);
+    let kind = if plan.is_options { Kind::Options } else { Kind::Flow };
+    turn.ledgers.records_in(kind, records.len() as u64);
+    if plan.is_options {
+        learn(plan, &records, knowledge, turn);
+    }
+    if turn.settings.kinds & (1 << kind.index()) == 0 {
+        turn.ledgers.records(kind, RecordEnd::NotWanted, records.len() as u64);
+    } else if plan.is_options {
+        options(set, plan, &records, turn);
+    } else {
+        let maker = Maker { set, plan, layout: plans.layout() };
+        maker.flows(&records, knowledge, numbers, keys, rib, turn);
+    }
+    let fault = fault(set, plan, records.used());
+    if fault.is_some_and(|fault| fault.reason == Reason::Truncated) {
+        turn.ledgers.records_in(kind, 1);
+        turn.ledgers.records(kind, RecordEnd::Malformed, 1);
+    }
+    Taken { records: n, fault }
+}
+
+/// What the octets behind the last record mean: padding is shorter than any record (RFC 7011 section 3.3.1).
+/// A set of nothing but padding that is not zero is no padding.
+fn fault(set: &DataSet<'_>, plan: &Plan, used: usize) -> Option<Malformed> {
+    let rest = set.octets.get(used..).unwrap_or_default();
+    let is_padding = rest.len() < plan.shape.minimum() && (used > 0 || rest.iter().all(|&octet| octet == 0));
+    let fault = || Malformed::new(Reason::Truncated, set.offset + used, rest.len());
+    (!is_padding && !rest.is_empty()).then(fault)
+}
+
+fn learn(plan: &Plan, records: &Records<'_>, knowledge: &mut Knowledge, turn: &mut Turn<'_>) {
+    for row in 0..records.len() {
+        let max = turn.settings.max_options_entries_per_exporter;
+        if !knowledge.options.learn(&plan.told, records, row, max) {
+            turn.ledgers.flow_event(FlowEvent::OptionsEntryRefused);
+        }
+    }
+}
+
+fn options(set: &DataSet<'_>, plan: &Plan, records: &Records<'_>, turn: &mut Turn<'_>) {
+    let context = Context::Options {
+        observation_domain_id: set.header.domain,
+        template_id: set.template_id.unwrap_or(0),
+        version: set.header.version,
+        export_time_ns: set.header.export_ns,
+        template: plan.octets(),
+    };
+    for row in 0..records.len() {
+        let end = message::write_row(turn, Kind::Options, &context, records.record(row));
+        turn.ledgers.records(Kind::Options, end, 1);
+    }
+}
+
+/// Makes the rows of flows.
+struct Maker<'a> {
+    set: &'a DataSet<'a>,
+    plan: &'a Plan,
+    layout: &'a Layout,
+}
+
+impl Maker<'_> {
+    fn flows(
+        &self,
+        records: &Records<'_>,
+        knowledge: &mut Knowledge,
+        numbers: &mut [Vec<u64>; 2],
+        keys: &mut Vec<Key>,
+        rib: &mut Rib,
+        turn: &mut Turn<'_>,
+    ) {
+        let mut done = 0;
+        while done < records.len() {
+            let Some(batch) = turn.out.batch(TableId::Flows) else {
+                let left = (records.len() - done) as u64;
+                turn.ledgers.records(Kind::Flow, RecordEnd::OutletFull, left);
+                return;
+            };
+            let part = Part {
+                records: records.part(done, batch.room() as usize),
+                header: self.set.header,
+                layout: self.layout,
+                first: batch.rows,
+            };
+            let rows = u32::try_from(part.records.len()).unwrap_or(u32::MAX);
+            self.of_message(batch, turn.exporter, turn.now, part.first, rows);
+            self.whole_records(batch, &part, rows);
+            for step in &self.plan.steps {
+                step.fill(&part.records, batch, part.first);
+            }
+            self.derived(batch, &part, knowledge, numbers);
+            if self.layout.joins() && turn.settings.join {
+                for side in [Side::Destination, Side::Source] {
+                    self.plan.keys.fill(side, &part.records, &knowledge.options, keys);
+                    join::join(side, keys, rib, batch, turn.ledgers);
+                }
+            }
+            done += part.records.len();
+            batch.finish_rows(rows);
+            turn.ledgers.records(Kind::Flow, RecordEnd::Row, u64::from(rows));
+        }
+    }
+
+    /// Columns that are the same for all rows of a set.
+    fn of_message(&self, batch: &mut Batch, exporter: [u8; 16], now: Now, first: u32, rows: u32) {
+        let (layout, header) = (self.layout, self.set.header);
+        if let Some(column) = layout.exporter
+            && let Some(Values::Fixed16(to)) = batch.values_mut(column)
+        {
+            to.resize((first + rows) as usize, exporter);
+            batch.mark_present(column, first, rows);
+        }
+        repeat(batch, layout.receive_time, now.unix_ns, first, rows);
+        if now.frame > 0 {
+            repeat(batch, layout.frame, now.frame, first, rows);
+        }
+        repeat(batch, layout.domain, u64::from(header.domain), first, rows);
+        if let Some(id) = self.set.template_id {
+            repeat(batch, layout.template_id, u64::from(id), first, rows);
+        }
+        repeat(batch, layout.version, u64::from(header.version), first, rows);
+        repeat(batch, layout.export_time, header.export_ns, first, rows);
+    }
+
+    /// The template and the octets of each record, for sinks that want whole records.
+    fn whole_records(&self, batch: &mut Batch, part: &Part<'_>, rows: u32) {
+        let first = part.first;
+        if let Some(column) = self.layout.template
+            && let Some(key) = self.plan.choice(batch, column)
+            && let Some(Values::Choice { keys, .. }) = batch.values_mut(column)
+        {
+            keys.resize((first + rows) as usize, key);
+            batch.mark_present(column, first, rows);
+        }
+        if let Some(column) = self.layout.record
+            && let Some(Values::Octets { ends, octets }) = batch.values_mut(column)
+        {
+            let before = octets.len();
+            let (whole, record_ends) = part.records.contiguous();
+            octets.extend_from_slice(whole);
+            ends.extend(record_ends.map(|end| i32::try_from(before + end).unwrap_or(i32::MAX)));
+            batch.mark_present(column, first, rows);
+        }
+    }
+
+    /// Columns that are worked out.
+    fn derived(
+        &self,
+        batch: &mut Batch,
+        part: &Part<'_>,
+        knowledge: &mut Knowledge,
+        numbers: &mut [Vec<u64>; 2],
+    ) {
+        let (plan, layout) = (self.plan, self.layout);
+        let options = &mut knowledge.options;
+        plan.times.fill(part, options.boot_ms(), numbers, batch);
+        plan.sampling.fill(part, options, knowledge.sampling, batch);
+        for (which, (place, column)) in plan.named_by.iter().zip(&layout.names).enumerate() {
+            if let (Some(place), Some(column)) = (place, column) {
+                let [ids, _] = numbers;
+                part.records.numbers(*place, ids);
+                options.fill_names(which, ids, batch, *column);
+            }
+        }
+    }
+}

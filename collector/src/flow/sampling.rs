@@ -1,0 +1,117 @@
+//! Elements about sampling, options and the configuration in; "one packet of how many was observed" out.
+//!
+//! Counters are never multiplied; 1 means known to be unsampled, absent means unknown. A rate of 0 is no rate.
+
+use super::options::Options;
+use super::place::{Place, Records};
+use super::plan::Found;
+use super::rows::Part;
+use crate::batch::{Batch, Values};
+use crate::schema::SamplingFrom;
+
+/// Where a rate lies in records or options records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rate {
+    /// samplingInterval (34) or samplerRandomInterval (50).
+    Interval(Place),
+    /// samplingPacketInterval (305) taken, samplingPacketSpace (306) left out: (305 + 306) / 305.
+    Spaced { interval: Place, space: Place },
+    /// samplingSize (309) out of samplingPopulation (310): 310 / 309.
+    Population { size: Place, population: Place },
+}
+
+impl Rate {
+    /// The rate of a template, the first that it has of the three ways.
+    pub(crate) fn of(found: &Found<'_>) -> Option<Self> {
+        let interval = found.first(34).or_else(|| found.first(50)).map(Self::Interval);
+        let spaced = || Some(Self::Spaced { interval: found.first(305)?, space: found.first(306)? });
+        let population = || Some(Self::Population { size: found.first(309)?, population: found.first(310)? });
+        interval.or_else(spaced).or_else(population)
+    }
+
+    /// The rate of one record, unless it makes no sense.
+    pub(crate) fn read(&self, records: &Records<'_>, row: usize) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a rate beyond 2^53 is none")]
+        let number = |place| records.number(place, row).map(|number| number as f64);
+        let rate = match *self {
+            Self::Interval(place) => number(place)?,
+            Self::Spaced { interval, space } => (number(interval)? + number(space)?) / number(interval)?,
+            Self::Population { size, population } => number(population)? / number(size)?,
+        };
+        (rate.is_finite() && rate > 0.0).then_some(rate)
+    }
+}
+
+/// Where records tell their sampling.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sampling {
+    rate: Option<Rate>,
+    /// selectorId (302) or samplerId (48): which sampler of the options it was.
+    selector: Option<Place>,
+    /// ingressInterface (10): some exporters tell a rate for each interface.
+    interface: Option<Place>,
+}
+
+impl Sampling {
+    /// The sampling of a template.
+    pub(crate) fn of(found: &Found<'_>) -> Self {
+        let selector = found.first(302).or_else(|| found.first(48));
+        Self { rate: Rate::of(found), selector, interface: found.first(10) }
+    }
+
+    /// Appends the columns of sampling.
+    pub(crate) fn fill(
+        &self,
+        part: &Part<'_>,
+        options: &Options,
+        configured: Option<f64>,
+        batch: &mut Batch,
+    ) {
+        let Part { records, header, layout, first } = part;
+        let by_header = (header.sampling > 0).then(|| (f64::from(header.sampling), SamplingFrom::Record));
+        let by_options = || options.rate().map(|rate| (rate, SamplingFrom::Options));
+        let by_configuration = || configured.map(|rate| (rate, SamplingFrom::Config));
+        let of_all = by_header.or_else(by_options).or_else(by_configuration);
+        if of_all.is_none() && self.rate.is_none() && !options.has_samplers() {
+            return;
+        }
+        let of_row = |row| {
+            let own = self.rate.and_then(|rate| rate.read(records, row));
+            let told = || {
+                let number = |place: Option<Place>| records.number(place?, row);
+                options
+                    .sampler(number(self.selector))
+                    .or_else(|| options.interface_rate(number(self.interface)))
+            };
+            own.map(|rate| (rate, SamplingFrom::Record))
+                .or_else(|| told().map(|rate| (rate, SamplingFrom::Options)))
+                .or(of_all)
+        };
+        let is_same_for_all = self.rate.is_none() && !options.has_samplers();
+        for (at, row) in (*first..).take(records.len()).enumerate() {
+            let sampling = if is_same_for_all { of_all } else { of_row(at) };
+            push(batch, layout.sampling_rate, sampling.map(|(rate, _)| rate.to_bits()), row);
+            push(batch, layout.sampling_from, sampling.map(|(_, from)| from as u64), row);
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "only numbers of an enum go into a column of one octet")]
+fn push(batch: &mut Batch, column: Option<usize>, value: Option<u64>, row: u32) {
+    let Some(column) = column else { return };
+    match batch.values_mut(column) {
+        Some(Values::Fixed8(to)) => to.push(value.unwrap_or(0)),
+        Some(Values::Fixed1(to)) => to.push(value.unwrap_or(0) as u8),
+        Some(
+            Values::Fixed2(_)
+            | Values::Fixed4(_)
+            | Values::Fixed16(_)
+            | Values::Octets { .. }
+            | Values::Choice { .. },
+        )
+        | None => return,
+    }
+    if value.is_some() {
+        batch.mark_present(column, row, 1);
+    }
+}

@@ -1,0 +1,189 @@
+//! Elements about time, the export time and the exporter's boot time in; start and end of each flow out.
+
+use wire::value::Time;
+
+use super::header::Header;
+use super::layout::{numbers, repeat};
+use super::place::{Place, Records};
+use super::plan::Found;
+use super::rows::Part;
+use crate::batch::Batch;
+use crate::schema::TimeFrom;
+
+const MILLISECOND_NS: u64 = 1_000_000;
+
+/// Where the times of records lie.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    start: Option<(Unit, Place)>,
+    end: Option<(Unit, Place)>,
+    /// Element 160, the exporter's boot time, in the record itself.
+    boot: Option<Place>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Seconds,
+    Milliseconds,
+    NtpMicroseconds,
+    NtpNanoseconds,
+    /// Microseconds before the export time.
+    Delta,
+    /// Milliseconds since the exporter started, modulo 2^32.
+    SysUptime,
+}
+
+/// Elements for the start of a flow, the first that a template has counts; each end has the same unit.
+const STARTS: [(u16, Unit); 6] = [
+    (156, Unit::NtpNanoseconds),
+    (154, Unit::NtpMicroseconds),
+    (152, Unit::Milliseconds),
+    (150, Unit::Seconds),
+    (158, Unit::Delta),
+    (22, Unit::SysUptime),
+];
+const ENDS: [(u16, Unit); 6] = [
+    (157, Unit::NtpNanoseconds),
+    (155, Unit::NtpMicroseconds),
+    (153, Unit::Milliseconds),
+    (151, Unit::Seconds),
+    (159, Unit::Delta),
+    (21, Unit::SysUptime),
+];
+
+/// What sysUptime values count from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// The boot time, unix ms.
+    Boot(u64),
+    /// The header's clock: uptime in ms at the export time.
+    Header(u32),
+}
+
+impl Times {
+    /// The times of a template.
+    pub(crate) fn of(found: &Found<'_>) -> Self {
+        let first = |elements: &[(u16, Unit)]| {
+            elements.iter().find_map(|&(id, unit)| found.first(id).map(|place| (unit, place)))
+        };
+        Self { start: first(&STARTS), end: first(&ENDS), boot: found.first(160) }
+    }
+
+    /// Appends the columns of times. `boot_ms`: the newest element 160 in options, 0 if there is none.
+    pub(crate) fn fill(&self, part: &Part<'_>, boot_ms: u64, scratch: &mut [Vec<u64>; 2], batch: &mut Batch) {
+        let Part { records, header, layout, first } = part;
+        let is_origin_known = self.boot.is_some() || boot_ms != 0 || header.uptime_ms.is_some();
+        let usable = |moment: Option<(Unit, Place)>| {
+            moment.filter(|(unit, _)| *unit != Unit::SysUptime || is_origin_known)
+        };
+        let (start, end) = (usable(self.start), usable(self.end));
+        let from = match start.or(end) {
+            None => TimeFrom::None,
+            Some((Unit::Delta, _)) => TimeFrom::Delta,
+            Some((Unit::SysUptime, _)) => TimeFrom::SysUptime,
+            Some(_) => TimeFrom::Absolute,
+        };
+        let rows = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        repeat(batch, layout.time_from, from as u64, *first, rows);
+        for (moment, column) in [(start, layout.flow_start), (end, layout.flow_end)] {
+            if let (Some((unit, place)), Some(_)) = (moment, column) {
+                self.convert(unit, place, records, header, boot_ms, scratch);
+                let [values, _] = scratch;
+                numbers(batch, column, values, *first);
+            }
+        }
+    }
+
+    /// Fills the first of `scratch` with unix nanoseconds, 0 where there is no time.
+    fn convert(
+        &self,
+        unit: Unit,
+        place: Place,
+        records: &Records<'_>,
+        header: &Header,
+        boot_ms: u64,
+        scratch: &mut [Vec<u64>; 2],
+    ) {
+        let [values, boots] = scratch;
+        records.numbers(place, values);
+        let each = |values: &mut Vec<u64>, convert: &dyn Fn(u64) -> u64| {
+            values.iter_mut().for_each(|value| *value = convert(*value));
+        };
+        match unit {
+            Unit::Seconds => values.iter_mut().for_each(|value| *value = value.saturating_mul(1_000_000_000)),
+            Unit::Milliseconds => {
+                values.iter_mut().for_each(|value| *value = value.saturating_mul(MILLISECOND_NS));
+            }
+            Unit::NtpMicroseconds => each(values, &|ntp| unix_ns(Time::from_ntp_micros(ntp))),
+            Unit::NtpNanoseconds => each(values, &|ntp| unix_ns(Time::from_ntp(ntp))),
+            Unit::Delta => {
+                each(values, &|micros| header.export_ns.saturating_sub(micros.saturating_mul(1_000)));
+            }
+            Unit::SysUptime => {
+                let fallback = match header.uptime_ms {
+                    _ if boot_ms != 0 => Some(Origin::Boot(boot_ms)),
+                    Some(uptime) => Some(Origin::Header(uptime)),
+                    None => None,
+                };
+                match self.boot {
+                    Some(place) => records.numbers(place, boots),
+                    None => boots.clear(),
+                }
+                let own = boots.iter().copied().chain(std::iter::repeat(0));
+                for (value, boot) in values.iter_mut().zip(own) {
+                    let origin = if boot == 0 { fallback } else { Some(Origin::Boot(boot)) };
+                    *value = origin.map_or(0, |origin| from_uptime(*value, origin, header.export_ns));
+                }
+            }
+        }
+    }
+}
+
+fn unix_ns(time: Time) -> u64 {
+    u64::try_from(time.unix_ns()).unwrap_or(0)
+}
+
+/// Unix nanoseconds of an uptime in milliseconds. The counter has 32 bits and wraps every 49.7 days: what is
+/// meant is the moment nearest to the export time.
+fn from_uptime(uptime_ms: u64, origin: Origin, export_ns: u64) -> u64 {
+    match origin {
+        Origin::Header(header_ms) => {
+            #[expect(clippy::cast_possible_truncation, reason = "the counter has 32 bits")]
+            let after_ms = (uptime_ms as u32).wrapping_sub(header_ms).cast_signed();
+            export_ns.saturating_add_signed(i64::from(after_ms) * MILLISECOND_NS.cast_signed())
+        }
+        Origin::Boot(boot_ms) => {
+            let unwrapped = boot_ms.saturating_add(uptime_ms);
+            let behind = (export_ns / MILLISECOND_NS).saturating_sub(unwrapped);
+            let wraps = behind.saturating_add(1 << 31) >> 32;
+            unwrapped.saturating_add(wraps << 32).saturating_mul(MILLISECOND_NS)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    #[test]
+    fn uptimes_count_from_the_header_across_the_wrap() {
+        let export_ns = 1_000_000 * MILLISECOND_NS;
+        let at = |uptime, header| from_uptime(uptime, Origin::Header(header), export_ns) / MILLISECOND_NS;
+        assert_eq!(at(400, 1_400), 999_000);
+        assert_eq!(at(1_500, 1_400), 1_000_100); // after the header: some exporters do that
+        assert_eq!(at(0xffff_ff00, 0x100), 1_000_000 - 0x200);
+    }
+
+    #[test]
+    fn uptimes_count_from_the_boot_time_across_the_wrap() {
+        let boot_ms = 1_600_000_000_000;
+        let at = |uptime, export_ms: u64| {
+            from_uptime(uptime, Origin::Boot(boot_ms), export_ms * MILLISECOND_NS) / MILLISECOND_NS
+        };
+        assert_eq!(at(5_000, boot_ms + 6_000), boot_ms + 5_000);
+        let late = boot_ms + 120 * DAY_MS;
+        assert_eq!(at((120 * DAY_MS - 700) & 0xffff_ffff, late), late - 700);
+    }
+}

@@ -1,0 +1,442 @@
+//! Messages of exporters in, rows out: the whole collector, fed with datagrams.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+use std::net::SocketAddr;
+
+use collector::batch::{BatchLimits, WorkerId};
+use collector::flow::template::TemplateOctets;
+use collector::ledger::{FlowEvent, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, SetEnd};
+use collector::message::Context;
+use collector::outlet::{Drain, Lease, Outlet};
+use collector::schema::{Interest, Origin, RecordField, SamplingFrom, TableId, TimeFrom, schemas};
+use collector::settings::{PortProtocol, Settings};
+use collector::{Collector, Input, Now};
+use wire::emit::{ipfix::Message, netflow};
+use wire::ipfix::template::{Field, VARIABLE_LENGTH};
+
+const SECOND: u64 = 1_000_000_000;
+const EXPORT: u32 = 1_750_000_000;
+const EXPORT_NS: u64 = EXPORT as u64 * SECOND;
+
+/// One collector with its outlet, and a clock.
+struct Rig {
+    collector: Collector,
+    outlet: Outlet,
+    drain: Drain,
+    now: Now,
+}
+
+impl Rig {
+    fn new(elements: &[(u32, u16)], limits: BatchLimits, batches: usize, settings: Settings) -> Self {
+        let interest =
+            Interest { kinds: u32::MAX, whole_records: true, elements: elements.to_vec(), join: true };
+        let schemas = schemas(&interest);
+        let (outlet, drain) = Outlet::new(WorkerId(0), &schemas, batches, limits);
+        let now = Now { monotonic_ns: SECOND, unix_ns: EXPORT_NS + 7, frame: 1 };
+        let ports = vec![(4739, PortProtocol::Ipfix), (2055, PortProtocol::Netflow)];
+        Self { collector: Collector::new(Settings { ports, ..settings }, schemas), outlet, drain, now }
+    }
+
+    fn with(elements: &[(u32, u16)]) -> Self {
+        Self::new(elements, BatchLimits { rows: 64, octets: 1 << 20 }, 8, Settings::default())
+    }
+
+    fn send(&mut self, port: u16, payload: &[u8]) {
+        self.send_from("192.0.2.1:50000", port, payload);
+    }
+
+    fn send_from(&mut self, from: &str, port: u16, payload: &[u8]) {
+        let to = SocketAddr::new("192.0.2.9".parse().unwrap(), port);
+        let input = Input::Datagram { from: from.parse().unwrap(), to, payload };
+        assert_eq!(self.collector.accept(self.now, input, &mut self.outlet), payload.len());
+        assert_eq!(self.collector.ledgers().unexplained(), 0);
+    }
+
+    fn tick(&mut self, after_ns: u64) {
+        self.now.monotonic_ns += after_ns;
+        self.collector.tick(self.now, &mut self.outlet);
+        assert_eq!(self.collector.ledgers().unexplained(), 0);
+    }
+
+    fn rows(&mut self, table: TableId) -> Vec<(Lease, usize)> {
+        self.outlet.publish();
+        let mut rows = Vec::new();
+        while let Some(lease) = self.drain.take() {
+            if lease.schema.table == table {
+                rows.extend((0..lease.rows as usize).map(|row| (lease.clone(), row)));
+            }
+        }
+        rows
+    }
+
+    fn sets(&self, protocol: Protocol, end: SetEnd) -> u64 {
+        self.collector.ledgers().sets[protocol.index()][end.index()]
+    }
+
+    fn messages(&self, protocol: Protocol, end: MessageEnd) -> u64 {
+        self.collector.ledgers().messages[protocol.index()][end.index()]
+    }
+
+    fn records(&self, kind: Kind, end: RecordEnd) -> u64 {
+        self.collector.ledgers().records[kind.index()][end.index()]
+    }
+
+    fn lost(&self, protocol: Protocol) -> u64 {
+        self.collector.ledgers().sequence_lost[protocol.index()]
+    }
+}
+
+fn integer((lease, row): &(Lease, usize), origin: Origin) -> Option<u64> {
+    let column = lease.schema.position(origin).unwrap();
+    let row_number = u32::try_from(*row).unwrap();
+    lease.is_present(column, row_number).then(|| lease.values[column].integer(*row).unwrap())
+}
+
+fn octets((lease, row): &(Lease, usize), origin: Origin) -> Option<Vec<u8>> {
+    let column = lease.schema.position(origin).unwrap();
+    let row_number = u32::try_from(*row).unwrap();
+    lease.is_present(column, row_number).then(|| lease.values[column].octets(*row).unwrap().to_vec())
+}
+
+const fn element(id: u16) -> Origin {
+    Origin::Element { pen: 0, id, nth: 0 }
+}
+
+const fn field(field: RecordField) -> Origin {
+    Origin::Record(field)
+}
+
+#[test]
+fn ipfix_records_become_rows() {
+    let fields = [
+        Field::iana(8, 4),
+        Field::iana(1, 3),
+        Field::iana(4, 1),
+        Field::iana(152, 8),
+        Field::iana(153, 8),
+        Field::iana(34, 4),
+    ];
+    let mut rig = Rig::with(&[(0, 8), (0, 1), (0, 4), (0, 12)]);
+    let (start, end) = ((EXPORT_NS / 1_000_000 - 5_000).to_be_bytes(), (EXPORT_NS / 1_000_000).to_be_bytes());
+    let record: [&[u8]; 6] = [&[10, 0, 0, 1], &[1, 2, 3], &[17], &start, &end, &[0, 0, 3, 232]];
+    let mut message = Message::new(EXPORT, 0, 7);
+    message.template(256, &fields).data(256, &fields, &[&record, &record]).pad();
+    rig.send(4739, &message.finish());
+
+    let rows = rig.rows(TableId::Flows);
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        assert_eq!(integer(row, element(8)), Some(0x0a00_0001));
+        assert_eq!(integer(row, element(1)), Some(0x01_0203));
+        assert_eq!(integer(row, element(4)), Some(17));
+        assert_eq!(integer(row, element(12)), None);
+        assert_eq!(integer(row, field(RecordField::FlowStart)), Some(EXPORT_NS - 5 * SECOND));
+        assert_eq!(integer(row, field(RecordField::FlowEnd)), Some(EXPORT_NS));
+        assert_eq!(integer(row, field(RecordField::TimeFrom)), Some(TimeFrom::Absolute as u64));
+        assert_eq!(integer(row, field(RecordField::SamplingRate)).map(f64::from_bits), Some(1000.0));
+        assert_eq!(integer(row, field(RecordField::SamplingFrom)), Some(SamplingFrom::Record as u64));
+        assert_eq!(integer(row, field(RecordField::ObservationDomainId)), Some(7));
+        assert_eq!(integer(row, field(RecordField::TemplateId)), Some(256));
+        assert_eq!(integer(row, field(RecordField::ReceiveTime)), Some(EXPORT_NS + 7));
+        assert_eq!(octets(row, field(RecordField::Record)).unwrap(), record.concat());
+        let template = octets(row, field(RecordField::Template)).unwrap();
+        assert_eq!(TemplateOctets::read(&template).unwrap().fields().collect::<Vec<_>>(), fields);
+    }
+    assert_eq!(rig.collector.ledgers().packets[PacketEnd::Delivered.index()], 1);
+    assert_eq!(rig.messages(Protocol::Ipfix, MessageEnd::Decoded), 1);
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::Decoded), 2);
+    assert_eq!(rig.records(Kind::Flow, RecordEnd::Row), 2);
+}
+
+#[test]
+fn variable_fields_and_several_batches() {
+    let fields = [Field::iana(82, VARIABLE_LENGTH), Field::iana(4, 1), Field::iana(8, 4)];
+    let mut rig =
+        Rig::new(&[(0, 82), (0, 8)], BatchLimits { rows: 3, octets: 1 << 20 }, 8, Settings::default());
+    let long = [b'x'; 300];
+    let records: [[&[u8]; 3]; 4] = [
+        [b"eth0\0", &[6], &[1, 1, 1, 1]],
+        [b"", &[6], &[2, 2, 2, 2]],
+        [&long, &[6], &[3, 3, 3, 3]],
+        [b"eth1", &[6], &[4, 4, 4, 4]],
+    ];
+    let records: Vec<&[&[u8]]> = records.iter().map(|record| &record[..]).collect();
+    let mut message = Message::new(EXPORT, 0, 7);
+    message.template(300, &fields).data(300, &fields, &records);
+    rig.send(4739, &message.finish());
+    let rows = rig.rows(TableId::Flows);
+    let names: Vec<_> = rows.iter().map(|row| octets(row, element(82))).collect();
+    assert_eq!(names, [Some(b"eth0".to_vec()), None, Some(long.to_vec()), Some(b"eth1".to_vec())]);
+    assert_eq!(integer(&rows[3], element(8)), Some(0x0404_0404));
+    let mut whole = vec![4, b'e', b't', b'h', b'1'];
+    whole.extend([6, 4, 4, 4, 4]);
+    assert_eq!(octets(&rows[3], field(RecordField::Record)), Some(whole));
+}
+
+#[test]
+fn netflow_9_and_5() {
+    let fields = [Field::iana(8, 4), Field::iana(22, 4), Field::iana(21, 4), Field::iana(10, 2)];
+    let mut rig = Rig::with(&[(0, 8), (0, 10)]);
+    let mut packet = netflow::Packet::new(60_000, EXPORT, 1, 5);
+    let record: [&[u8]; 4] = [&[10, 0, 0, 2], &50_000_u32.to_be_bytes(), &59_000_u32.to_be_bytes(), &[0, 3]];
+    packet.template(260, &fields).data(260, &fields, &[&record]);
+    rig.send(2055, &packet.finish());
+    let rows = rig.rows(TableId::Flows);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(integer(&rows[0], element(10)), Some(3));
+    assert_eq!(integer(&rows[0], field(RecordField::FlowStart)), Some(EXPORT_NS - 10 * SECOND));
+    assert_eq!(integer(&rows[0], field(RecordField::FlowEnd)), Some(EXPORT_NS - SECOND));
+    assert_eq!(integer(&rows[0], field(RecordField::TimeFrom)), Some(TimeFrom::SysUptime as u64));
+    assert_eq!(integer(&rows[0], field(RecordField::Version)), Some(9));
+
+    let header = netflow::HeaderV5 {
+        sys_uptime_ms: 60_000,
+        unix_seconds: EXPORT,
+        sampling: 0x4000 | 100,
+        ..netflow::HeaderV5::default()
+    };
+    let record =
+        netflow::RecordV5 { source: [10, 0, 0, 3], first_ms: 59_000, last_ms: 60_000, ..Default::default() };
+    rig.send(2055, &netflow::packet_v5(&header, &[record, record]));
+    let rows = rig.rows(TableId::Flows);
+    assert_eq!(rows.len(), 2);
+    assert_eq!(integer(&rows[1], element(8)), Some(0x0a00_0003));
+    assert_eq!(integer(&rows[1], field(RecordField::FlowStart)), Some(EXPORT_NS - SECOND));
+    assert_eq!(integer(&rows[1], field(RecordField::SamplingRate)).map(f64::from_bits), Some(100.0));
+    assert_eq!(integer(&rows[1], field(RecordField::TemplateId)), None);
+    assert_eq!(rig.sets(Protocol::Netflow5, SetEnd::Decoded), 1);
+}
+
+#[test]
+fn data_waits_for_its_template() {
+    let fields = [Field::iana(8, 4)];
+    let mut rig = Rig::with(&[(0, 8)]);
+    for number in 0..3_u8 {
+        let mut message = Message::new(EXPORT, u32::from(number), 7);
+        message.data(256, &fields, &[&[&[number; 4]]]);
+        rig.now.frame = u64::from(number) + 1;
+        rig.send(4739, &message.finish());
+    }
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::Waiting), 3);
+    assert!(rig.rows(TableId::Flows).is_empty());
+    let mut message = Message::new(EXPORT, 3, 7);
+    message.template(256, &fields);
+    rig.now.frame = 4;
+    rig.send(4739, &message.finish());
+    let rows = rig.rows(TableId::Flows);
+    let seen: Vec<_> =
+        rows.iter().map(|row| (integer(row, element(8)), integer(row, field(RecordField::Frame)))).collect();
+    assert_eq!(seen, [(Some(0), Some(1)), (Some(0x0101_0101), Some(2)), (Some(0x0202_0202), Some(3))]);
+    assert_eq!(
+        (rig.sets(Protocol::Ipfix, SetEnd::Waiting), rig.sets(Protocol::Ipfix, SetEnd::Decoded)),
+        (0, 4)
+    );
+}
+
+#[test]
+fn waiting_is_bounded_in_octets_and_time() {
+    let settings = Settings { max_waiting_octets_per_exporter: 300, ..Settings::default() };
+    let mut rig = Rig::new(&[], BatchLimits { rows: 64, octets: 1 << 20 }, 8, settings);
+    let mut message = Message::new(EXPORT, 0, 7);
+    for _ in 0..4 {
+        message.raw(256, &[0; 40], 1);
+    }
+    rig.send(4739, &message.finish());
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::Waiting), 2);
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::WaitingFull), 2);
+    rig.tick(59 * SECOND);
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::NoTemplate), 0);
+    rig.tick(SECOND);
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::NoTemplate), 2);
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::Waiting), 0);
+}
+
+#[test]
+fn options_tell_about_flows() {
+    let sampler = [Field::iana(302, 8), Field::iana(305, 4), Field::iana(306, 4)];
+    let interface = [Field::iana(10, 4), Field::iana(82, VARIABLE_LENGTH)];
+    let vrf = [Field::iana(234, 4), Field::iana(236, 8), Field::iana(90, 8)];
+    let boot = [Field::iana(144, 4), Field::iana(160, 8)];
+    let boot_ms = EXPORT_NS / 1_000_000 - 3_600_000;
+    let flow = [
+        Field::iana(8, 4),
+        Field::iana(302, 8),
+        Field::iana(10, 4),
+        Field::iana(14, 4),
+        Field::iana(234, 4),
+        Field::iana(22, 4),
+        Field::iana(21, 4),
+    ];
+    let mut rig = Rig::with(&[]);
+    let mut message = Message::new(EXPORT, 0, 7);
+    message
+        .options_template(400, 1, &sampler)
+        .options_template(401, 1, &interface)
+        .options_template(402, 1, &vrf)
+        .options_template(403, 1, &boot)
+        .template(500, &flow)
+        .data(400, &sampler, &[&[&9_u64.to_be_bytes(), &1_u32.to_be_bytes(), &99_u32.to_be_bytes()]])
+        .data(401, &interface, &[&[&3_u32.to_be_bytes(), b"eth3"], &[&4_u32.to_be_bytes(), b"eth4"]])
+        .data(402, &vrf, &[&[&5_u32.to_be_bytes(), b"blue\0\0\0\0", &[0, 0, 0xfd, 0xe8, 0, 0, 0, 1]]])
+        .data(403, &boot, &[&[&[0; 4], &boot_ms.to_be_bytes()]])
+        .data(
+            500,
+            &flow,
+            &[&[
+                &[1; 4],
+                &9_u64.to_be_bytes(),
+                &3_u32.to_be_bytes(),
+                &4_u32.to_be_bytes(),
+                &5_u32.to_be_bytes(),
+                &1_000_u32.to_be_bytes(),
+                &2_000_u32.to_be_bytes(),
+            ]],
+        );
+    rig.send(4739, &message.finish());
+    let options = rig.records(Kind::Options, RecordEnd::Row);
+    assert_eq!(options, 5);
+    rig.outlet.publish();
+    let leases: Vec<_> = std::iter::from_fn(|| rig.drain.take()).collect();
+    let find = |table| leases.iter().find(|lease| lease.schema.table == table).unwrap().clone();
+    let row = (find(TableId::Flows), 0);
+    assert_eq!(integer(&row, field(RecordField::SamplingRate)).map(f64::from_bits), Some(100.0));
+    assert_eq!(integer(&row, field(RecordField::SamplingFrom)), Some(SamplingFrom::Options as u64));
+    assert_eq!(octets(&row, field(RecordField::IngressInterfaceName)).unwrap(), b"eth3");
+    assert_eq!(octets(&row, field(RecordField::EgressInterfaceName)).unwrap(), b"eth4");
+    assert_eq!(octets(&row, field(RecordField::IngressVrfName)).unwrap(), b"blue");
+    assert_eq!(octets(&row, field(RecordField::EgressVrfName)), None);
+    assert_eq!(integer(&row, field(RecordField::FlowStart)), Some((boot_ms + 1_000) * 1_000_000));
+    let message_row = (find(TableId::Messages), 0);
+    assert_eq!(integer(&message_row, field(RecordField::Kind)), Some(Kind::Options as u64));
+    let context = octets(&message_row, field(RecordField::Context)).unwrap();
+    let Some(Context::Options { template, template_id: 400, observation_domain_id: 7, .. }) =
+        Context::read(&context)
+    else {
+        panic!("{context:?}")
+    };
+    let template = TemplateOctets::read(template).unwrap();
+    assert_eq!((template.is_options, template.scope_count), (true, 1));
+    assert_eq!(octets(&message_row, field(RecordField::Octets)).unwrap().len(), 16);
+}
+
+#[test]
+fn a_damaged_set_spares_the_earlier_ones() {
+    let fields = [Field::iana(8, 4)];
+    let mut rig = Rig::with(&[(0, 8)]);
+    let mut message = Message::new(EXPORT, 0, 7);
+    message.template(256, &fields).data(256, &fields, &[&[&[1; 4]]]);
+    let mut octets_ = message.finish();
+    octets_.extend([1, 0, 0, 200, 1, 2, 3, 4]);
+    let length = u16::try_from(octets_.len()).unwrap().to_be_bytes();
+    octets_[2..4].copy_from_slice(&length);
+    rig.send(4739, &octets_);
+    assert_eq!(rig.records(Kind::Flow, RecordEnd::Row), 1);
+    assert_eq!(rig.messages(Protocol::Ipfix, MessageEnd::Partial), 1);
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::Malformed), 1);
+    let rows = rig.rows(TableId::Messages);
+    let context = octets(&rows[0], field(RecordField::Context)).unwrap();
+    let offset = u32::try_from(octets_.len() - 8).unwrap();
+    assert_eq!(
+        Context::read(&context),
+        Some(Context::Error { protocol: "ipfix", reason: "truncated", offset, length: 200 })
+    );
+}
+
+#[test]
+fn withdrawals_over_udp_are_refused() {
+    let fields = [Field::iana(8, 4)];
+    let mut rig = Rig::with(&[(0, 8)]);
+    let mut message = Message::new(EXPORT, 0, 7);
+    message.template(256, &fields).withdrawal(256, false).withdrawal(2, false).data(
+        256,
+        &fields,
+        &[&[&[1; 4]]],
+    );
+    rig.send(4739, &message.finish());
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::WithdrawalRefused), 2);
+    assert_eq!(rig.records(Kind::Flow, RecordEnd::Row), 1);
+}
+
+#[test]
+fn templates_are_redefined_and_domains_kept_apart() {
+    let (one, two) = ([Field::iana(8, 4)], [Field::iana(12, 4), Field::iana(4, 1)]);
+    let mut rig = Rig::with(&[(0, 8), (0, 12)]);
+    let mut message = Message::new(EXPORT, 0, 7);
+    message.template(256, &one).data(256, &one, &[&[&[1; 4]]]);
+    message.template(256, &two).data(256, &two, &[&[&[2; 4], &[6]]]);
+    rig.send(4739, &message.finish());
+    let mut message = Message::new(EXPORT, 0, 8);
+    message.template(256, &one).data(256, &one, &[&[&[3; 4]]]);
+    rig.send(4739, &message.finish());
+    let rows = rig.rows(TableId::Flows);
+    assert_eq!(integer(&rows[0], element(8)), Some(0x0101_0101));
+    assert_eq!(integer(&rows[1], element(12)), Some(0x0202_0202));
+    assert_eq!(integer(&rows[2], element(8)), Some(0x0303_0303));
+    assert_eq!(rig.collector.ledgers().flow_events[FlowEvent::TemplateChanged.index()], 1);
+}
+
+#[test]
+fn a_full_outlet_is_counted() {
+    let fields = [Field::iana(8, 4)];
+    let mut rig = Rig::new(&[(0, 8)], BatchLimits { rows: 2, octets: 1 << 20 }, 2, Settings::default());
+    let mut message = Message::new(EXPORT, 0, 7);
+    message.template(256, &fields).raw(256, &[9; 4 * 7], 7);
+    message.options_template(257, 1, &fields).raw(257, &[9; 4 * 7], 7);
+    rig.send(4739, &message.finish());
+    assert_eq!(rig.records(Kind::Flow, RecordEnd::Row), 4);
+    assert_eq!(rig.records(Kind::Flow, RecordEnd::OutletFull), 3);
+    assert_eq!(rig.records(Kind::Options, RecordEnd::Row), 4);
+    assert_eq!(rig.records(Kind::Options, RecordEnd::OutletFull), 3);
+}
+
+#[test]
+fn kinds_that_nobody_wants_are_counted_only() {
+    let fields = [Field::iana(8, 4)];
+    let settings = Settings { kinds: 1 << Kind::Options.index(), ..Settings::default() };
+    let mut rig = Rig::new(&[(0, 8)], BatchLimits { rows: 8, octets: 1 << 20 }, 2, settings);
+    let mut message = Message::new(EXPORT, 0, 7);
+    message.template(256, &fields).raw(256, &[9; 4 * 7], 7).raw(255, &[], 0);
+    rig.send(4739, &message.finish());
+    assert_eq!(rig.records(Kind::Flow, RecordEnd::NotWanted), 7);
+    assert_eq!(rig.records(Kind::Error, RecordEnd::NotWanted), 1);
+    assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::ReservedId), 1);
+    assert!(rig.rows(TableId::Flows).is_empty());
+}
+
+#[test]
+fn losses_are_counted_by_each_protocols_rule() {
+    let fields = [Field::iana(8, 4)];
+    let mut rig = Rig::with(&[]);
+    for sequence in [0, 7, 27] {
+        let mut message = Message::new(EXPORT, sequence, 7);
+        message.template(256, &fields).raw(256, &[9; 4 * 7], 7);
+        rig.send(4739, &message.finish());
+    }
+    for sequence in [10, 11, 14] {
+        rig.send(2055, &netflow::Packet::new(60_000, EXPORT, sequence, 5).finish());
+    }
+    for sequence in [100, 102] {
+        let header = netflow::HeaderV5 { sequence, ..netflow::HeaderV5::default() };
+        rig.send(2055, &netflow::packet_v5(&header, &[netflow::RecordV5::default()]));
+    }
+    assert_eq!(rig.lost(Protocol::Ipfix), 0);
+    rig.tick(SECOND);
+    assert_eq!(rig.lost(Protocol::Ipfix), 13);
+    assert_eq!(rig.lost(Protocol::Netflow9), 2);
+    assert_eq!(rig.lost(Protocol::Netflow5), 1);
+}
+
+#[test]
+fn what_is_no_flow_export_is_told_apart() {
+    let mut rig = Rig::with(&[]);
+    rig.send(2055, &[0, 0, 0, 5]);
+    rig.send(2055, &[]);
+    rig.send(9999, &[0, 10]);
+    assert_eq!(rig.collector.ledgers().packets[PacketEnd::UnknownProtocol.index()], 2);
+    assert_eq!(rig.collector.ledgers().packets[PacketEnd::NotTelemetry.index()], 1);
+    rig.send(4739, &[0, 9, 0, 0]);
+    assert_eq!(rig.messages(Protocol::Ipfix, MessageEnd::UnknownVersion), 1);
+    rig.send(4739, &[0, 10, 0]);
+    rig.send(4739, &[0]);
+    assert_eq!(rig.messages(Protocol::Ipfix, MessageEnd::Malformed), 2);
+}
