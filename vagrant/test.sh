@@ -30,6 +30,14 @@ step() {
     [ "$status" -eq 0 ] || failures+=("$name")
 }
 
+# in_vm CRATE TEST: the same test binary under the oldest kernel.
+in_vm() {
+    local program
+    program=$(cargo test -q -p "$1" --features root --test "$2" --no-run --message-format=json |
+        sed -n "s/.*\"kind\":\[\"test\"\].*\"name\":\"$2\".*\"executable\":\"\([^\"]*\)\".*/\1/p" | tail -1)
+    "$here/vm.sh" "$program" --test-threads=1
+}
+
 # Test binaries are built as the user and run as root.
 if [ "$(id -u)" != 0 ]; then export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo -E"; fi
 
@@ -38,6 +46,7 @@ step lints cargo clippy --workspace --exclude dataplane-ebpf --all-targets --fea
 step tests cargo test --workspace --exclude dataplane-ebpf --no-fail-fast
 step "lab (root)" cargo test -p lab --features root --test 'root_*' --no-fail-fast -- --test-threads=1
 step "millrace (root)" cargo test -p control --features root --test 'root_*' --no-fail-fast -- --test-threads=1
+step "verdicts on kernel 6.1 (virtual machine)" in_vm control root_verdicts
 
 echo
 for name in "${failures[@]}"; do echo "failed: $name"; done
