@@ -4,5 +4,6 @@
 
 pub mod ipfix;
 pub mod netflow;
+pub mod sflow;
 pub mod bmp;
 pub mod bgp;

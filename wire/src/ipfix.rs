@@ -13,6 +13,7 @@
 
 pub mod template;
 pub mod data;
+pub mod information;
 
 use crate::cursor::Cursor;
 use crate::malformed::{Malformed, Reason};

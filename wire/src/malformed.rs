@@ -83,6 +83,10 @@ reasons! {
     /// A template whose records would have no octets: no number of them can be told.
     ZeroLengthRecord = "zero_length_record",
 
+    // sFlow.
+    /// An address type other than none, IPv4 and IPv6.
+    BadAddressType = "bad_address_type",
+
     // BMP and BGP.
     /// A message longer than the reader was told to accept.
     OverLimit = "over_limit",
