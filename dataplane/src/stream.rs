@@ -1,0 +1,540 @@
+//! BMP over the kernel's TCP: listeners and accepted sockets -> `Opened`, `Received`, `Closed`.
+//!
+//! Each stream has one bounded buffer. The collector decodes in it and says how much it consumed; the rest
+//! stays and is there again, with more behind it. A stream is read at most once a look, up to a budget, so one
+//! router's table dump holds nobody else up; what is not read stays in the kernel, whose window holds the router.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use collector::{CLOSE_STREAM, Input, StreamEnd, StreamId};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, sockopt};
+
+use crate::datagram::{canonical, enlarge};
+use crate::poll::{Poll, Ready};
+use crate::settings::WorkerSettings;
+
+/// Streams that one look accepts from one listener.
+const ACCEPTS: usize = 16;
+
+/// All listeners and streams of one worker.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    listeners: Vec<Listener>,
+    streams: HashMap<u64, Stream>,
+    ready_listeners: Vec<u32>,
+    ready_streams: Vec<u64>,
+    next_name: u64,
+    pub(crate) counts: StreamCounts,
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: OwnedFd,
+    to: SocketAddr,
+    /// Not listened to until the next tick: this process has no descriptor left.
+    resting: bool,
+}
+
+#[derive(Debug)]
+struct Stream {
+    socket: OwnedFd,
+    from: SocketAddr,
+    to: SocketAddr,
+    octets: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+/// A stream on its way from one worker to another, or kept while no worker runs.
+#[derive(Debug)]
+pub struct HandedStream {
+    /// The accepted socket.
+    pub socket: OwnedFd,
+    /// The router's end.
+    pub from: SocketAddr,
+    /// Our end.
+    pub to: SocketAddr,
+    /// Octets read and not consumed.
+    pub rest: Vec<u8>,
+}
+
+/// What happened to streams so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamCounts {
+    /// Accepted or adopted.
+    pub opened: u64,
+    /// Ended, however.
+    pub closed: u64,
+    /// Accepted and closed at once: more than `max_streams`.
+    pub refused: u64,
+    /// Octets read.
+    pub octets: u64,
+}
+
+/// What one look at a stream led to.
+enum Look {
+    Goes,
+    Ends(StreamEnd),
+}
+
+impl Streams {
+    /// `first_name` names the first stream; the names after it follow.
+    pub(crate) fn new(first_name: u64) -> Self {
+        Self {
+            listeners: Vec::new(),
+            streams: HashMap::new(),
+            ready_listeners: Vec::new(),
+            ready_streams: Vec::new(),
+            next_name: first_name,
+            counts: StreamCounts::default(),
+        }
+    }
+
+    /// Takes a listening socket over.
+    pub(crate) fn listen(&mut self, socket: OwnedFd, poll: &Poll) -> io::Result<()> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let to = canonical(SocketAddr::try_from(rustix::net::getsockname(&socket)?)?);
+        let number = u32::try_from(self.listeners.len()).unwrap_or(u32::MAX);
+        poll.add(&socket, Ready::Listener(number))?;
+        // Connections that moved here from another listener come without an event: look once.
+        self.ready_listeners.push(number);
+        self.listeners.push(Listener { socket, to, resting: false });
+        Ok(())
+    }
+
+    /// Takes an accepted socket over, with the octets its last owner had not consumed.
+    pub(crate) fn adopt(
+        &mut self,
+        stream: HandedStream,
+        poll: &Poll,
+        settings: &WorkerSettings,
+        each: &mut impl FnMut(Input<'_>) -> usize,
+    ) -> io::Result<()> {
+        let HandedStream { socket, from, to, rest } = stream;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let name = self.next_name;
+        poll.add(&socket, Ready::Stream(name))?;
+        self.next_name += 1;
+        self.counts.opened += 1;
+        let mut octets = vec![0; settings.stream_buffer_bytes.max(rest.len())].into_boxed_slice();
+        if let Some(front) = octets.get_mut(..rest.len()) {
+            front.copy_from_slice(&rest);
+        }
+        let mut stream = Stream { socket, from, to, octets, start: 0, end: rest.len() };
+        let refused = each(Input::Opened { stream: StreamId(name), from, to }) == CLOSE_STREAM;
+        let look = if refused { Look::Ends(StreamEnd::Closed) } else { stream.give(name, each) };
+        self.streams.insert(name, stream);
+        self.settle(name, look, each);
+        Ok(())
+    }
+
+    pub(crate) fn listener_ready(&mut self, number: u32) {
+        if !self.ready_listeners.contains(&number) {
+            self.ready_listeners.push(number);
+        }
+    }
+
+    pub(crate) fn stream_ready(&mut self, name: u64) {
+        if self.streams.contains_key(&name) {
+            self.ready_streams.push(name);
+        }
+    }
+
+    /// Streams open now.
+    pub(crate) fn open(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Reads every stream that the last look found ready, once. Returns how many inputs it gave.
+    pub(crate) fn receive(
+        &mut self,
+        poll: &Poll,
+        settings: &WorkerSettings,
+        mut each: impl FnMut(Input<'_>) -> usize,
+    ) -> u32 {
+        let mut given = 0;
+        let mut counted = |input: Input<'_>| {
+            given += 1;
+            each(input)
+        };
+        while let Some(number) = self.ready_listeners.pop() {
+            self.accept(number, poll, settings, &mut counted);
+        }
+        while let Some(name) = self.ready_streams.pop() {
+            let Some(stream) = self.streams.get_mut(&name) else { continue };
+            let look = stream.look(name, settings, &mut self.counts.octets, &mut counted);
+            self.settle(name, look, &mut counted);
+        }
+        given
+    }
+
+    /// Listeners that rested are heeded again.
+    pub(crate) fn tick(&mut self, poll: &Poll) {
+        for (listener, number) in self.listeners.iter_mut().zip(0..).filter(|(listener, _)| listener.resting)
+        {
+            listener.resting = poll.heed(&listener.socket, Ready::Listener(number), true).is_err();
+        }
+    }
+
+    /// Closes every stream without telling a collector: it has panicked and knows none of them.
+    pub(crate) fn forget(&mut self) {
+        self.counts.closed += self.streams.len() as u64;
+        self.streams.clear();
+        self.ready_streams.clear();
+    }
+
+    /// Closes every stream and tells the collector.
+    pub(crate) fn close(&mut self, each: &mut impl FnMut(Input<'_>) -> usize) {
+        let names: Vec<u64> = self.streams.keys().copied().collect();
+        for name in names {
+            self.settle(name, Look::Ends(StreamEnd::Closed), each);
+        }
+    }
+
+    /// Gives every stream away, open, with its rest; the collector that served them is not told.
+    pub(crate) fn hand_over(&mut self) -> Vec<HandedStream> {
+        self.ready_streams.clear();
+        let mut handed: Vec<(u64, Stream)> = self.streams.drain().collect();
+        handed.sort_by_key(|(name, _)| *name);
+        handed
+            .into_iter()
+            .map(|(_, stream)| HandedStream {
+                rest: stream.rest().to_vec(),
+                socket: stream.socket,
+                from: stream.from,
+                to: stream.to,
+            })
+            .collect()
+    }
+
+    fn accept(
+        &mut self,
+        number: u32,
+        poll: &Poll,
+        settings: &WorkerSettings,
+        each: &mut impl FnMut(Input<'_>) -> usize,
+    ) {
+        for _ in 0..ACCEPTS {
+            let Some(listener) = self.listeners.get_mut(number as usize) else { return };
+            let (socket, from) = match rustix::net::acceptfrom_with(
+                &listener.socket,
+                SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+            ) {
+                Ok((socket, Some(from))) => (socket, from),
+                // The router is gone again, or a signal came: the next one.
+                Ok((_, None)) | Err(Errno::CONNABORTED | Errno::INTR) => continue,
+                Err(Errno::AGAIN) => return,
+                Err(_) => {
+                    // No descriptor or no memory left: it would be reported again at once, so it rests.
+                    listener.resting = poll.heed(&listener.socket, Ready::Listener(number), false).is_ok();
+                    return;
+                }
+            };
+            let to = listener.to;
+            if self.streams.len() >= settings.max_streams {
+                self.counts.refused += 1;
+                continue;
+            }
+            let Ok(from) = SocketAddr::try_from(from).map(canonical) else { continue };
+            // Our own end by its address, not the wildcard it listens on.
+            let to = rustix::net::getsockname(&socket).and_then(SocketAddr::try_from).map_or(to, canonical);
+            keep_alive(&socket, settings);
+            enlarge(&socket, settings.stream_socket_buffer_bytes);
+            let handed = HandedStream { socket, from, to, rest: Vec::new() };
+            if self.adopt(handed, poll, settings, each).is_err() {
+                self.counts.refused += 1;
+            }
+        }
+        // There may be more; they are reported again.
+    }
+
+    fn settle(&mut self, name: u64, look: Look, each: &mut impl FnMut(Input<'_>) -> usize) {
+        let Look::Ends(end) = look else { return };
+        // Closing takes the socket out of the epoll set.
+        if self.streams.remove(&name).is_some() {
+            self.counts.closed += 1;
+            each(Input::Closed { stream: StreamId(name), end });
+        }
+    }
+}
+
+impl Stream {
+    fn rest(&self) -> &[u8] {
+        self.octets.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn look(
+        &mut self,
+        name: u64,
+        settings: &WorkerSettings,
+        octets: &mut u64,
+        each: &mut impl FnMut(Input<'_>) -> usize,
+    ) -> Look {
+        if self.octets.len() - self.end < settings.stream_budget_bytes.min(self.octets.len() / 2) {
+            self.octets.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let until = self.octets.len().min(self.end + settings.stream_budget_bytes.max(1));
+        let room = self.octets.get_mut(self.end..until).unwrap_or_default();
+        if room.is_empty() {
+            // A message longer than the buffer that the collector waits for: it will never be whole.
+            return Look::Ends(StreamEnd::Closed);
+        }
+        match rustix::io::read(&self.socket, room) {
+            Ok(0) => Look::Ends(StreamEnd::Fin),
+            Ok(read) => {
+                self.end += read;
+                *octets += read as u64;
+                self.give(name, each)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Look::Goes,
+            Err(Errno::TIMEDOUT) => Look::Ends(StreamEnd::Timeout),
+            Err(_) => Look::Ends(StreamEnd::Reset),
+        }
+    }
+
+    fn give(&mut self, name: u64, each: &mut impl FnMut(Input<'_>) -> usize) -> Look {
+        if self.start == self.end {
+            return Look::Goes;
+        }
+        let consumed = each(Input::Received { stream: StreamId(name), octets: self.rest() });
+        if consumed == CLOSE_STREAM {
+            return Look::Ends(StreamEnd::Closed);
+        }
+        self.start = self.end.min(self.start + consumed);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        Look::Goes
+    }
+}
+
+/// A router that is gone without a word is noticed after `keepalive_s * (1 + keepalive_probes)` seconds.
+fn keep_alive(socket: impl AsFd, settings: &WorkerSettings) {
+    let socket = socket.as_fd();
+    let interval = Duration::from_secs(u64::from(settings.keepalive_s.max(1)));
+    // A stack that refuses one of these still carries the stream.
+    let _ = sockopt::set_socket_keepalive(socket, true);
+    let _ = sockopt::set_tcp_keepidle(socket, interval);
+    let _ = sockopt::set_tcp_keepintvl(socket, interval);
+    let _ = sockopt::set_tcp_keepcnt(socket, settings.keepalive_probes.max(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    /// Messages are one octet of length, itself included, and what follows; length 0 asks for closing.
+    #[derive(Default)]
+    struct Session {
+        log: Vec<String>,
+        messages: Vec<Vec<u8>>,
+    }
+
+    impl Session {
+        fn take(&mut self, input: Input<'_>) -> usize {
+            match input {
+                Input::Received { mut octets, .. } => {
+                    let all = octets.len();
+                    while let Some(&length) = octets.first() {
+                        if length == 0 {
+                            return CLOSE_STREAM;
+                        }
+                        let Some(message) = octets.get(..length.into()) else { break };
+                        self.messages.push(message.to_vec());
+                        octets = &octets[length.into()..];
+                    }
+                    all - octets.len()
+                }
+                Input::Opened { .. } => {
+                    self.log.push("opened".into());
+                    0
+                }
+                Input::Closed { end, .. } => {
+                    self.log.push(format_end(end).into());
+                    0
+                }
+                Input::Frame(_) | Input::Datagram { .. } => panic!("not of a stream"),
+            }
+        }
+    }
+
+    fn format_end(end: StreamEnd) -> &'static str {
+        match end {
+            StreamEnd::Fin => "fin",
+            StreamEnd::Reset => "reset",
+            StreamEnd::Timeout => "timeout",
+            StreamEnd::Closed => "closed",
+        }
+    }
+
+    struct Bench {
+        poll: Poll,
+        streams: Streams,
+        settings: WorkerSettings,
+        session: Session,
+        to: SocketAddr,
+    }
+
+    impl Bench {
+        fn new(settings: WorkerSettings) -> Self {
+            let poll = Poll::new().unwrap();
+            let mut streams = Streams::new(1);
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let to = listener.local_addr().unwrap();
+            streams.listen(listener.into(), &poll).unwrap();
+            Self { poll, streams, settings, session: Session::default(), to }
+        }
+
+        /// Looks until `done`; gives up after 5 s in which nothing came.
+        fn until(&mut self, done: impl Fn(&Session) -> bool) {
+            let mut idle = 0;
+            while idle < 500 {
+                if done(&self.session) {
+                    return;
+                }
+                let Self { poll, streams, settings, session, .. } = self;
+                poll.wait(10_000_000, |ready| match ready {
+                    Ready::Listener(number) => streams.listener_ready(number),
+                    Ready::Stream(name) => streams.stream_ready(name),
+                    Ready::Ring | Ready::Bell | Ready::Datagrams(_) => {}
+                });
+                idle += u32::from(streams.receive(poll, settings, |input| session.take(input)) == 0);
+            }
+            panic!("nothing more came; log {:?}", self.session.log);
+        }
+
+        fn connect(&mut self) -> TcpStream {
+            let opened = self.session.log.len();
+            let stream = TcpStream::connect(self.to).unwrap();
+            stream.set_nodelay(true).unwrap();
+            self.until(|session| session.log.len() > opened);
+            stream
+        }
+    }
+
+    #[test]
+    fn messages_that_drip_in_come_out_whole_and_fin_ends_them() {
+        let mut bench = Bench::new(WorkerSettings::default());
+        let mut router = bench.connect();
+        for (n, octet) in [3, 1, 2, 2, 9, 5, 0, 0].into_iter().enumerate() {
+            router.write_all(&[octet]).unwrap();
+            let whole = usize::from(n >= 2) + usize::from(n >= 4);
+            bench.until(|session| session.messages.len() == whole);
+        }
+        router.shutdown(Shutdown::Write).unwrap();
+        bench.until(|session| session.log.last().unwrap() == "fin");
+        assert_eq!(bench.session.messages, [vec![3, 1, 2], vec![2, 9]]);
+        assert_eq!(bench.session.log, ["opened", "fin"]);
+        assert_eq!((bench.streams.open(), bench.streams.counts.octets), (0, 8));
+    }
+
+    #[test]
+    fn a_reset_in_the_middle_of_a_message_ends_that_stream_alone() {
+        let mut bench = Bench::new(WorkerSettings::default());
+        let mut cut = bench.connect();
+        let mut other = bench.connect();
+        cut.write_all(&[2, 7, 9, 1]).unwrap();
+        bench.until(|session| session.messages.len() == 1);
+        // Closing with SO_LINGER 0 sends RST.
+        sockopt::set_socket_linger(&cut, Some(Duration::ZERO)).unwrap();
+        drop(cut);
+        bench.until(|session| session.log.len() == 3);
+        assert_eq!(bench.session.log, ["opened", "opened", "reset"]);
+        other.write_all(&[2, 8]).unwrap();
+        bench.until(|session| session.messages.len() == 2);
+        assert_eq!(bench.streams.counts.closed, 1);
+    }
+
+    #[test]
+    fn a_stream_is_closed_when_its_session_says_so_or_cannot_ever_be_served() {
+        let settings = WorkerSettings { stream_buffer_bytes: 128, ..WorkerSettings::default() };
+        let mut bench = Bench::new(settings);
+        let mut router = bench.connect();
+        router.write_all(&[2, 1, 0]).unwrap();
+        bench.until(|session| session.log.len() == 2);
+        let mut router = bench.connect();
+        // A message of 200 octets never becomes whole in a buffer of 128.
+        router.write_all(&[200; 150]).unwrap();
+        bench.until(|session| session.log.len() == 4);
+        assert_eq!(bench.session.log, ["opened", "closed", "opened", "closed"]);
+    }
+
+    #[test]
+    fn a_flood_passes_through_a_small_buffer_in_order() {
+        let settings =
+            WorkerSettings { stream_buffer_bytes: 300, stream_budget_bytes: 64, ..WorkerSettings::default() };
+        let mut bench = Bench::new(settings);
+        let mut router = bench.connect();
+        let sent: Vec<Vec<u8>> = (0..2000u32)
+            .map(|n| {
+                let length = 5 + u8::try_from(n % 200).unwrap();
+                let mut message = vec![length; length.into()];
+                message[1..5].copy_from_slice(&n.to_be_bytes());
+                message
+            })
+            .collect();
+        let octets = sent.concat();
+        let writing = std::thread::spawn(move || router.write_all(&octets).map(|()| router));
+        bench.until(|session| session.messages.len() == 2000);
+        assert_eq!(bench.session.messages, sent);
+        writing.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_stream_handed_over_in_mid_message_goes_on_elsewhere() {
+        let mut bench = Bench::new(WorkerSettings::default());
+        let mut router = bench.connect();
+        router.write_all(&[4, 1]).unwrap();
+        bench.until(|_| true);
+        let Bench { poll, streams, settings, session, .. } = &mut bench;
+        while streams.streams.values().all(|stream| stream.rest().is_empty()) {
+            poll.wait(10_000_000, |ready| {
+                if let Ready::Stream(name) = ready {
+                    streams.stream_ready(name);
+                }
+            });
+            streams.receive(poll, settings, |input| session.take(input));
+        }
+        let handed = streams.hand_over();
+        assert_eq!((handed.len(), &handed[0].rest[..]), (1, &[4, 1][..]));
+        let mut next = Bench::new(WorkerSettings::default());
+        for stream in handed {
+            let Bench { poll, streams, settings, session, .. } = &mut next;
+            streams.adopt(stream, poll, settings, &mut |input| session.take(input)).unwrap();
+        }
+        router.write_all(&[2, 3]).unwrap();
+        next.until(|session| !session.messages.is_empty());
+        assert_eq!(next.session.messages, [[4, 1, 2, 3]]);
+        assert_eq!(bench.session.log, ["opened"]);
+    }
+
+    #[test]
+    fn streams_beyond_the_limit_are_refused_and_counted() {
+        let mut bench = Bench::new(WorkerSettings { max_streams: 1, ..WorkerSettings::default() });
+        let _first = bench.connect();
+        let second = TcpStream::connect(bench.to).unwrap();
+        second.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        for _ in 0..100 {
+            if bench.streams.counts.refused == 1 {
+                break;
+            }
+            let Bench { poll, streams, settings, session, .. } = &mut bench;
+            poll.wait(10_000_000, |ready| {
+                if let Ready::Listener(number) = ready {
+                    streams.listener_ready(number);
+                }
+            });
+            streams.receive(poll, settings, |input| session.take(input));
+        }
+        assert_eq!((bench.streams.counts.refused, bench.streams.open()), (1, 1));
+        assert_eq!(bench.session.log, ["opened"]);
+    }
+}

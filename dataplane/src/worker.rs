@@ -1,0 +1,404 @@
+//! One pinned thread: sources, collector and outlet, turned until it is told to stop.
+//!
+//! A step is: look (sleep in it, if nothing was there last time), read the clock once, then
+//! receive -> accept -> recycle for every source, and publish and tick when they are due. A panic is caught at
+//! the step's edge: the collector starts again empty, everything else goes on. Never waits anywhere else.
+
+mod report;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use collector::batch::WorkerId;
+use collector::ledger::PacketEnd;
+use collector::{Collector, Input, Now, Outlet, Schemas};
+
+use crate::counters::Writer;
+use crate::datagram::Datagrams;
+use crate::inbox::{Command, Inbox, Notice, Orders, pair};
+use crate::poll::{Poll, Ready};
+use crate::ring::Ring;
+use crate::settings::{BATCH, WorkerSettings};
+use crate::source::Source;
+use crate::stream::{HandedStream, Streams};
+use report::Report;
+
+/// All that a worker starts with.
+#[derive(Debug)]
+pub struct Start {
+    /// Position in the configuration's `workers`.
+    pub id: WorkerId,
+    /// The core to pin it to; `None`: where the kernel likes.
+    pub core: Option<usize>,
+    /// How it turns.
+    pub settings: WorkerSettings,
+    /// For its collector, and for the next one after a panic.
+    pub collector: collector::Settings,
+    /// The schemas that `outlet` was made with.
+    pub schemas: Schemas,
+    /// Where rows go.
+    pub outlet: Outlet,
+    /// One a row; `row` of each is below the `rings` of the counters' layout.
+    pub rings: Vec<Ring>,
+    /// Bound UDP sockets; at most as many as the `sockets` of the counters' layout, always in the same order.
+    pub datagrams: Vec<OwnedFd>,
+    /// Listening TCP sockets.
+    pub listeners: Vec<OwnedFd>,
+    /// Open streams of the worker before it.
+    pub streams: Vec<HandedStream>,
+    /// Its block of the counters page.
+    pub counters: Writer,
+}
+
+/// A worker's thread.
+#[derive(Debug)]
+pub struct Running {
+    /// Commands to it, notices from it.
+    pub inbox: Inbox,
+    /// Ends after [`Command::Stop`], with the streams that were to be handed over.
+    pub thread: JoinHandle<Vec<HandedStream>>,
+}
+
+/// Starts a worker on a thread of its own. The thread keeps the caller's credentials and network namespace.
+///
+/// # Errors
+/// A ring row beyond the counters' layout, no descriptor or no thread to be had.
+pub fn spawn(start: Start) -> io::Result<Running> {
+    let rows = start.counters.now.rings.len();
+    if start.rings.iter().any(|ring| ring.row as usize >= rows) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a ring's row is beyond the counters' layout",
+        ));
+    }
+    let poll = Poll::new()?;
+    let (inbox, orders) = pair(poll.bell());
+    let thread = std::thread::Builder::new()
+        .name(["worker-", start.id.0.to_string().as_str()].concat())
+        .spawn(move || Worker::new(start, poll, orders).run())?;
+    Ok(Running { inbox, thread })
+}
+
+/// One a core.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    settings: WorkerSettings,
+    collector_settings: collector::Settings,
+    schemas: Schemas,
+    collector: Collector,
+    outlet: Outlet,
+    rings: Vec<Ring>,
+    datagrams: Datagrams,
+    streams: Streams,
+    poll: Poll,
+    orders: Orders,
+    report: Report,
+    at: At,
+    /// A packet is with the collector.
+    under_way: bool,
+    turns: u64,
+    /// Inputs of the last step.
+    given: u32,
+    began_ns: u64,
+    tick_due_ns: u64,
+    publish_due_ns: u64,
+    /// When the collector wants its next tick.
+    deadline_ns: Option<u64>,
+    /// Inputs since the last tick; rows may wait to be handed on.
+    unticked: bool,
+    unpublished: bool,
+    draining: bool,
+    stopping: Option<Stopping>,
+    #[cfg(test)]
+    poison: Option<Vec<u8>>,
+}
+
+/// Where a step is: what to skip if it panics.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Ring(usize),
+    Datagrams,
+    Elsewhere,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stopping {
+    hand_over: bool,
+    until_ns: u64,
+}
+
+/// A worker that is told to stop while packets keep coming stops after this time.
+const STOP_NS: u64 = 1_000_000_000;
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the dataplane reads a clock")]
+fn clock() -> Now {
+    let nanoseconds = |id| {
+        let time = rustix::time::clock_gettime(id);
+        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+    };
+    Now {
+        monotonic_ns: nanoseconds(rustix::time::ClockId::Monotonic),
+        unix_ns: nanoseconds(rustix::time::ClockId::Realtime),
+        frame: 0,
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(start: Start, poll: Poll, orders: Orders) -> Self {
+        let Start { id, core, settings, collector, schemas, outlet, rings, .. } = start;
+        let mut worker = Self {
+            collector: Collector::new(collector.clone(), schemas.clone()),
+            collector_settings: collector,
+            schemas,
+            outlet,
+            datagrams: Datagrams::new(),
+            // The worker in the upper bits: names of two workers never meet.
+            streams: Streams::new(u64::from(id.0) << 40 | 1),
+            report: Report::new(start.counters, rings.len()),
+            rings,
+            poll,
+            orders,
+            settings,
+            at: At::Elsewhere,
+            under_way: false,
+            turns: 0,
+            given: 0,
+            began_ns: 0,
+            tick_due_ns: 0,
+            publish_due_ns: 0,
+            deadline_ns: None,
+            unticked: false,
+            unpublished: false,
+            draining: false,
+            stopping: None,
+            #[cfg(test)]
+            poison: None,
+        };
+        let pinned = core.is_some_and(crate::cores::pin);
+        for ring in &worker.rings {
+            let polled = ring.descriptor().map(|socket| worker.poll.add(socket, Ready::Ring));
+            if let Some(Err(error)) = polled {
+                worker.orders.say(Notice::SocketRefused(error));
+            }
+        }
+        let datagrams = start.datagrams.into_iter().map(Command::Datagrams);
+        let listeners = start.listeners.into_iter().map(Command::Listener);
+        let streams = start.streams.into_iter().map(Command::Adopt);
+        let now = clock();
+        for command in datagrams.chain(listeners).chain(streams) {
+            worker.obey(now, command);
+        }
+        worker.orders.say(Notice::Running { pinned });
+        worker
+    }
+
+    fn run(mut self) -> Vec<HandedStream> {
+        while !self.step() {}
+        self.end()
+    }
+
+    /// One look and one turn. Returns whether the worker has come to its end.
+    pub(crate) fn step(&mut self) -> bool {
+        self.look();
+        let now = clock();
+        self.report.turned(self.given, now.monotonic_ns.saturating_sub(self.began_ns));
+        self.began_ns = now.monotonic_ns;
+        self.given = match catch_unwind(AssertUnwindSafe(|| self.turn(now))) {
+            Ok(given) => given,
+            Err(_) => {
+                self.recover();
+                1
+            }
+        };
+        if self.given == 0 && self.draining {
+            self.draining = false;
+            self.publish(now);
+            self.tick_safely(now);
+            self.orders.say(Notice::Drained);
+        }
+        self.stopping.is_some_and(|stopping| self.given == 0 || now.monotonic_ns >= stopping.until_ns)
+    }
+
+    /// Sees which sockets are ready: now and then while there is work, else asleep until something comes.
+    fn look(&mut self) {
+        let busy = self.given > 0 || self.datagrams.pending();
+        let ending = self.draining || self.stopping.is_some();
+        let timeout_ns = if ending || busy { 0 } else { self.sleep_ns() };
+        if !ending && busy && !self.turns.is_multiple_of(u64::from(self.settings.turns_per_poll.max(1))) {
+            return;
+        }
+        let Self { poll, datagrams, streams, tick_due_ns, .. } = self;
+        poll.wait(timeout_ns, |ready| match ready {
+            Ready::Ring => {}
+            // Commands are read on the tick: have one now.
+            Ready::Bell => *tick_due_ns = 0,
+            Ready::Datagrams(number) => datagrams.ready(number),
+            Ready::Listener(number) => streams.listener_ready(number),
+            Ready::Stream(name) => streams.stream_ready(name),
+        });
+    }
+
+    fn sleep_ns(&self) -> u64 {
+        let mut wake_ns = self.began_ns.saturating_add(self.settings.idle_ns);
+        if self.unticked {
+            wake_ns = wake_ns.min(self.tick_due_ns);
+        }
+        if self.unpublished {
+            wake_ns = wake_ns.min(self.publish_due_ns);
+        }
+        // Nobody rings when a replay brings frames.
+        if self.rings.iter().any(|ring| ring.descriptor().is_none()) {
+            wake_ns = wake_ns.min(self.began_ns.saturating_add(1_000_000));
+        }
+        wake_ns.min(self.deadline_ns.unwrap_or(u64::MAX)).saturating_sub(self.began_ns).max(1)
+    }
+
+    fn turn(&mut self, now: Now) -> u32 {
+        self.turns = self.turns.wrapping_add(1);
+        let mut given = 0;
+        let Self { collector, outlet, under_way, .. } = self;
+        #[cfg(test)]
+        let poison = self.poison.as_deref();
+        let mut accept = |input: Input<'_>| {
+            *under_way = matches!(input, Input::Frame(_) | Input::Datagram { .. });
+            #[cfg(test)]
+            assert!(!matches!(input, Input::Frame(octets) if Some(octets) == poison), "poisoned frame");
+            let consumed = collector.accept(now, input, outlet);
+            *under_way = false;
+            consumed
+        };
+        for (number, ring) in self.rings.iter_mut().enumerate() {
+            self.at = At::Ring(number);
+            given += ring.receive(BATCH as u32, &mut accept);
+            ring.recycle();
+            self.report.put_off(ring.held());
+        }
+        self.at = At::Datagrams;
+        given += self.datagrams.receive(BATCH as u32, &mut accept);
+        self.at = At::Elsewhere;
+        if self.stopping.is_none() {
+            given += self.streams.receive(&self.poll, &self.settings, &mut accept);
+        }
+        if given > 0 {
+            (self.unticked, self.unpublished) = (true, true);
+        }
+        if self.unpublished && now.monotonic_ns >= self.publish_due_ns {
+            self.publish(now);
+        }
+        let due = now.monotonic_ns >= self.tick_due_ns;
+        if due || self.deadline_ns.is_some_and(|deadline| now.monotonic_ns >= deadline) {
+            self.tick(now);
+        }
+        given
+    }
+
+    fn publish(&mut self, now: Now) {
+        self.outlet.publish();
+        self.unpublished = false;
+        self.publish_due_ns = now.monotonic_ns.saturating_add(self.settings.publish_ns);
+    }
+
+    fn tick(&mut self, now: Now) {
+        self.deadline_ns = self.collector.tick(now, &mut self.outlet);
+        self.streams.tick(&self.poll);
+        while let Some(command) = self.orders.next() {
+            self.obey(now, command);
+        }
+        self.tick_due_ns = now.monotonic_ns.saturating_add(self.settings.tick_ns);
+        self.unticked = false;
+        self.write_report(now);
+    }
+
+    fn write_report(&mut self, now: Now) {
+        self.report.rings(&self.rings, self.collector.ledgers_mut());
+        self.report.sockets(&self.datagrams, self.collector.ledgers_mut());
+        let (open, backlog) = (self.streams.open(), self.outlet.backlog());
+        self.report.rest(&self.streams.counts, open, backlog, self.orders.lost);
+        self.report.write(now, self.collector.ledgers());
+    }
+
+    fn obey(&mut self, now: Now, command: Command) {
+        let taken = match command {
+            Command::Datagrams(_) if self.report.sockets_full(self.datagrams.count()) => {
+                Err(io::ErrorKind::QuotaExceeded.into())
+            }
+            Command::Datagrams(socket) => self.datagrams.add(socket, &self.poll, &self.settings),
+            Command::Listener(socket) => self.streams.listen(socket, &self.poll),
+            Command::Adopt(stream) => {
+                let Self { collector, outlet, .. } = self;
+                let mut accept = |input: Input<'_>| collector.accept(now, input, outlet);
+                self.unpublished = true;
+                self.streams.adopt(stream, &self.poll, &self.settings, &mut accept)
+            }
+            Command::Drain => {
+                self.draining = true;
+                Ok(())
+            }
+            Command::Stop { hand_over } => {
+                let until_ns = now.monotonic_ns.saturating_add(STOP_NS);
+                self.stopping = Some(Stopping { hand_over, until_ns });
+                Ok(())
+            }
+        };
+        if let Err(error) = taken {
+            self.orders.say(Notice::SocketRefused(error));
+        }
+    }
+
+    fn tick_safely(&mut self, now: Now) {
+        if catch_unwind(AssertUnwindSafe(|| self.tick(now))).is_err() {
+            self.recover();
+        }
+    }
+
+    /// After a panic: what was under way gets its end, the collector starts again empty, sources go on behind
+    /// the input that it panicked over. Streams cannot be taken up in the middle: they are closed.
+    fn recover(&mut self) {
+        let fresh = Collector::new(self.collector_settings.clone(), self.schemas.clone());
+        let mut gone = std::mem::replace(&mut self.collector, fresh);
+        if std::mem::take(&mut self.under_way) {
+            gone.ledgers_mut().packet(PacketEnd::WorkerPanic);
+        }
+        gone.ledgers_mut().panicked();
+        self.report.panicked(gone.ledgers());
+        // What panicked once may do so again while it is taken apart.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(gone)));
+        self.outlet.undo();
+        match std::mem::replace(&mut self.at, At::Elsewhere) {
+            At::Ring(number) => {
+                if let Some(ring) = self.rings.get_mut(number) {
+                    ring.skip();
+                }
+            }
+            At::Datagrams => self.datagrams.skip(),
+            At::Elsewhere => {}
+        }
+        self.streams.forget();
+        self.orders.say(Notice::Panicked);
+    }
+
+    /// Streams are closed or handed over, the last rows handed on, the counters written.
+    fn end(mut self) -> Vec<HandedStream> {
+        let now = clock();
+        let handed = if self.stopping.is_some_and(|stopping| stopping.hand_over) {
+            self.streams.hand_over()
+        } else {
+            let closed = catch_unwind(AssertUnwindSafe(|| {
+                let Self { collector, outlet, streams, .. } = &mut self;
+                streams.close(&mut |input| collector.accept(now, input, outlet));
+            }));
+            if closed.is_err() {
+                self.recover();
+            }
+            Vec::new()
+        };
+        self.outlet.publish();
+        self.write_report(now);
+        handed
+    }
+}
+
+#[cfg(test)]
+mod tests;
