@@ -15,6 +15,9 @@ const SOURCES: &[u16] = &[8, 27];
 /// Next hops, the BGP next hop first because it is what paths carry: bgpNextHop, then ipNextHop, IPv4 and IPv6.
 const NEXT_HOPS: [u16; 4] = [18, 63, 15, 62];
 
+/// The distinguisher that routers give to the default table.
+const DEFAULT_TABLE: [u8; 8] = [0; 8];
+
 /// Where the keys of the join lie in records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
@@ -47,9 +50,10 @@ impl Keys {
 
     /// Puts the key of each record for one side in the place of whatever is in `keys`.
     pub(crate) fn fill(&self, side: Side, records: &Records<'_>, options: &Options, keys: &mut Vec<Key>) {
-        let (addresses, vrf) = match side {
-            Side::Destination => (&self.destinations, self.egress_vrf.or(self.ingress_vrf)),
-            Side::Source => (&self.sources, self.ingress_vrf),
+        // The nearer VRF first: prefixes of the destination lie in the one that the flow leaves through.
+        let (addresses, vrfs) = match side {
+            Side::Destination => (&self.destinations, [self.egress_vrf, self.ingress_vrf]),
+            Side::Source => (&self.sources, [self.ingress_vrf, self.egress_vrf]),
         };
         keys.clear();
         keys.extend((0..records.len()).map(|row| {
@@ -60,7 +64,7 @@ impl Keys {
                 // What forwards towards the source is not in the record.
                 Side::Source => None,
             };
-            Key { address, used_element, next_hop, vrf: self.vrf(vrf, records, row, options) }
+            Key { address, used_element, next_hop, vrf: self.vrf(vrfs, records, row, options) }
         }));
     }
 
@@ -68,18 +72,20 @@ impl Keys {
         self.next_hops.iter().find_map(|&place| address(records.value(place, row)))
     }
 
-    fn vrf(&self, place: Option<Place>, records: &Records<'_>, row: usize, options: &Options) -> Vrf {
-        let id = place.and_then(|place| records.number(place, row)).and_then(|id| u32::try_from(id).ok());
+    /// The VRF of a look-up. A flow between a VRF and the core has the default table on one end, which options
+    /// tell by a distinguisher of zeros: its routes are in the table of the other end.
+    fn vrf(&self, vrfs: [Option<Place>; 2], records: &Records<'_>, row: usize, options: &Options) -> Vrf {
         let own = self.distinguisher.and_then(|place| records.value(place, row).try_into().ok());
-        let own = own.filter(|distinguisher| *distinguisher != [0; 8]);
-        let told = || id.and_then(|id| options.distinguisher(id));
-        match own {
-            Some(rd) => Vrf { rd: Some(rd), id, from: VrfFrom::Record },
-            None => match told() {
-                Some(rd) => Vrf { rd: Some(rd), id, from: VrfFrom::Options },
-                None if id.is_some() => Vrf { rd: None, id, from: VrfFrom::Record },
-                None => Vrf { rd: None, id, from: VrfFrom::Default },
-            },
+        let ids = vrfs.map(|place| u32::try_from(records.number(place?, row)?).ok());
+        let [near, far] = ids.map(|id| id.map(|id| (id, options.distinguisher(id))));
+        let is_told = |end: &Option<(u32, Option<[u8; 8]>)>| matches!(end, Some((_, Some(distinguisher))) if *distinguisher != DEFAULT_TABLE);
+        let end = [near, far].into_iter().find(is_told).flatten().or(near).or(far);
+        let id = end.map(|(id, _)| id);
+        match (own.filter(|own| *own != DEFAULT_TABLE), end) {
+            (Some(own), _) => Vrf { rd: Some(own), id, from: VrfFrom::Record },
+            (None, Some((_, Some(told)))) => Vrf { rd: Some(told), id, from: VrfFrom::Options },
+            (None, Some((_, None))) => Vrf { rd: None, id, from: VrfFrom::Record },
+            (None, None) => Vrf { rd: None, id, from: VrfFrom::Default },
         }
     }
 }

@@ -42,7 +42,9 @@ pub(crate) enum Order {
     Next,
     /// Later than expected: something is missing before it.
     Gap,
-    /// Earlier than expected.
+    /// Earlier than expected, and missed before.
+    Filled,
+    /// Earlier than expected: a copy, or another numbering.
     Late,
     /// The exporter counts anew.
     Restart,
@@ -58,6 +60,7 @@ impl Sequence {
                 self.expected = units.map(|units| number.wrapping_add(units));
                 self.elsewhere = None;
             }
+            Order::Filled => {}
             Order::Late => self.elsewhere = units.map(|units| number.wrapping_add(units)),
         }
         order
@@ -69,11 +72,14 @@ impl Sequence {
         if ahead == 0 {
             return Order::Next;
         }
+        let is_late = ahead.cast_signed() < 0;
+        if is_late && self.close(number, units.unwrap_or(0)) {
+            return Order::Filled;
+        }
         if self.elsewhere == Some(number) {
             return Order::Restart;
         }
-        if ahead.cast_signed() < 0 {
-            self.close(number, units.unwrap_or(0));
+        if is_late {
             return Order::Late;
         }
         if ahead > MAX_JUMP {
@@ -87,11 +93,12 @@ impl Sequence {
         Order::Gap
     }
 
-    fn close(&mut self, number: u32, units: u32) {
-        if let Some(gap) = self.gaps.iter_mut().find(|gap| number.wrapping_sub(gap.start) < gap.length) {
-            gap.missing = gap.missing.saturating_sub(units);
-        }
+    /// Takes the units of a late message out of the gap that it belongs to, if there is one.
+    fn close(&mut self, number: u32, units: u32) -> bool {
+        let gap = self.gaps.iter_mut().find(|gap| number.wrapping_sub(gap.start) < gap.length);
+        let is_found = gap.map(|gap| gap.missing = gap.missing.saturating_sub(units)).is_some();
         self.gaps.retain(|gap| gap.missing > 0);
+        is_found
     }
 
     /// Settles gaps that are old enough.
