@@ -6,9 +6,9 @@
 
 use dataplane_common::ledger;
 
-pub use dataplane_common::ledger::PacketEnd;
-
 use crate::schema::Side;
+
+pub use dataplane_common::ledger::PacketEnd;
 
 ledger! {
     /// How a message ended: an IPFIX message, a NetFlow v9 or v5 packet, a BMP message.
@@ -196,6 +196,28 @@ ledger! {
     }
 }
 
+ledger! {
+    /// What a route announced or withdrawn did to the RIB: why a row may have no counterpart in the join.
+    pub RibEnd counts "routes" {
+        /// Announced: a path more.
+        Stored = "stored",
+        /// Announced: in the place of the path that was there.
+        Replaced = "replaced",
+        /// Withdrawn: a path less.
+        Withdrawn = "withdrawn",
+        /// Withdrawn, but not there.
+        Absent = "absent",
+        /// Of a family that traffic is not looked up in.
+        FamilyNotKept = "family_not_kept",
+        /// More paths than the limit allows.
+        TooManyPaths = "too_many_paths",
+        /// More tables (VRFs, RDs) than the limit allows.
+        TooManyTables = "too_many_tables",
+        /// More octets of attributes than the limit allows.
+        TooManyAttributes = "too_many_attributes",
+    }
+}
+
 /// The counters of one collector, written by its worker alone and copied to the counters page on the tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledgers {
@@ -219,6 +241,8 @@ pub struct Ledgers {
     pub routes: [u64; RouteAction::COUNT],
     /// Occurrences in the tables of flow sessions.
     pub flow_events: [u64; FlowEvent::COUNT],
+    /// Routes announced and withdrawn by what they did to the RIB.
+    pub rib: [u64; RibEnd::COUNT],
     /// Units lost on the way by the sequence numbers of the exporters, by protocol. Nobody can count these exactly.
     pub sequence_lost: [u64; Protocol::COUNT],
 }
@@ -303,6 +327,16 @@ impl Ledgers {
         if let Some(ends) = self.joins.get_mut(side as usize) {
             add(ends, end.index(), n);
         }
+    }
+
+    /// Counts a row of the routes table by its action.
+    pub fn route(&mut self, action: RouteAction) {
+        add(&mut self.routes, action.index(), 1);
+    }
+
+    /// Counts what an announced or withdrawn route did to the RIB.
+    pub fn rib(&mut self, end: RibEnd) {
+        add(&mut self.rib, end.index(), 1);
     }
 
     /// Units by which the four ledgers do not balance: 0 in a correct program at rest.

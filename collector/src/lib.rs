@@ -50,6 +50,7 @@ pub struct Collector {
     routers: Routers,
     streams: HashMap<StreamId, RouterId>,
     shared: flow::Shared,
+    bmp: bmp::Shared,
     schemas: Schemas,
     ledgers: Ledgers,
 }
@@ -90,6 +91,7 @@ impl Collector {
             routers: Routers::default(),
             streams: HashMap::new(),
             shared: flow::Shared::new(&schemas, &settings),
+            bmp: bmp::Shared::new(&schemas),
             schemas,
             ledgers: Ledgers::default(),
             settings,
@@ -113,22 +115,26 @@ impl Collector {
                 payload.len()
             }
             Input::Opened { stream, from, to: _ } => {
-                let owned =
-                    self.with_router(sixteen(from.ip()), now, out, |router, turn, routers_id, streams| {
+                let owned = self.with_router(
+                    sixteen(from.ip()),
+                    now,
+                    out,
+                    |router, bmp, turn, routers_id, streams| {
                         streams.insert(stream, routers_id);
-                        router.bmp.opened(stream, from, &mut router.rib, turn);
-                    });
+                        router.bmp.opened(stream, from, &mut router.rib, bmp, turn);
+                    },
+                );
                 if owned { 0 } else { CLOSE_STREAM }
             }
             Input::Received { stream, octets } => self
-                .with_stream(stream, now, out, |router, turn| {
-                    router.bmp.received(stream, octets, &mut router.rib, turn)
+                .with_stream(stream, now, out, |router, bmp, turn| {
+                    router.bmp.received(stream, octets, &mut router.rib, bmp, turn)
                 })
                 // A stream that no session owns is read and forgotten.
                 .unwrap_or(octets.len()),
             Input::Closed { stream, end } => {
-                self.with_stream(stream, now, out, |router, turn| {
-                    router.bmp.closed(stream, end, &mut router.rib, turn);
+                self.with_stream(stream, now, out, |router, bmp, turn| {
+                    router.bmp.closed(stream, end, &mut router.rib, bmp, turn);
                 });
                 self.streams.remove(&stream);
                 0
@@ -149,7 +155,7 @@ impl Collector {
                 out,
             };
             let flows = router.flows.tick(&mut turn);
-            let bmp = router.bmp.tick(&mut router.rib, &mut turn);
+            let bmp = router.bmp.tick(&mut router.rib, &mut self.bmp, &mut turn);
             next = [next, flows, bmp].into_iter().flatten().min();
         }
         next
@@ -198,12 +204,18 @@ impl Collector {
         exporter: [u8; 16],
         now: Now,
         out: &mut Outlet,
-        act: impl FnOnce(&mut router::Router, &mut Turn<'_>, RouterId, &mut HashMap<StreamId, RouterId>),
+        act: impl FnOnce(
+            &mut router::Router,
+            &mut bmp::Shared,
+            &mut Turn<'_>,
+            RouterId,
+            &mut HashMap<StreamId, RouterId>,
+        ),
     ) -> bool {
         let Ok(id) = self.routers.resolve(exporter, &self.settings) else { return false };
         let Some(router) = self.routers.get_mut(id) else { return false };
         let mut turn = Turn { now, settings: &self.settings, exporter, ledgers: &mut self.ledgers, out };
-        act(router, &mut turn, id, &mut self.streams);
+        act(router, &mut self.bmp, &mut turn, id, &mut self.streams);
         true
     }
 
@@ -212,12 +224,12 @@ impl Collector {
         stream: StreamId,
         now: Now,
         out: &mut Outlet,
-        act: impl FnOnce(&mut router::Router, &mut Turn<'_>) -> T,
+        act: impl FnOnce(&mut router::Router, &mut bmp::Shared, &mut Turn<'_>) -> T,
     ) -> Option<T> {
         let id = *self.streams.get(&stream)?;
         let router = self.routers.get_mut(id)?;
         let exporter = router.address;
         let mut turn = Turn { now, settings: &self.settings, exporter, ledgers: &mut self.ledgers, out };
-        Some(act(router, &mut turn))
+        Some(act(router, &mut self.bmp, &mut turn))
     }
 }

@@ -67,6 +67,13 @@ pub struct Settings {
     pub max_bmp_sessions_per_router: usize,
     /// BMP peers of one session.
     pub max_peers_per_session: usize,
+    /// Whether a capture may start in the middle of a BMP stream: then the first plausible header is searched for.
+    pub bmp_resync: bool,
+    /// Whether routes of a peer are read although its Peer Up was never seen (4-octet AS numbers, no ADD-PATH,
+    /// where the octets do not contradict); else they are counted as `no_peer`.
+    pub bmp_assume_peers: bool,
+    /// Tables (VRFs and RDs) in the RIB of one router.
+    pub max_tables_per_router: usize,
     /// Paths in the RIB of one router.
     pub max_paths_per_router: usize,
     /// Octets of interned path attributes of one router.
@@ -97,6 +104,9 @@ impl Default for Settings {
             max_bmp_message_octets: 1 << 20,
             max_bmp_sessions_per_router: 4,
             max_peers_per_session: 4_096,
+            bmp_resync: false,
+            bmp_assume_peers: false,
+            max_tables_per_router: 65_536,
             max_paths_per_router: 20_000_000,
             max_attribute_octets_per_router: 1 << 30,
             stale_routes_ns: 120 * SECOND,

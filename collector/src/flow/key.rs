@@ -6,6 +6,7 @@ use super::options::Options;
 use super::place::{Place, Records};
 use super::plan::Found;
 use crate::join::{Key, Vrf};
+use crate::rib::{TableId, Tables};
 use crate::schema::{Side, VrfFrom};
 
 /// Addresses towards the destination: destinationIPv4Address, destinationIPv6Address.
@@ -49,7 +50,14 @@ impl Keys {
     }
 
     /// Puts the key of each record for one side in the place of whatever is in `keys`.
-    pub(crate) fn fill(&self, side: Side, records: &Records<'_>, options: &Options, keys: &mut Vec<Key>) {
+    pub(crate) fn fill(
+        &self,
+        side: Side,
+        records: &Records<'_>,
+        options: &Options,
+        tables: &Tables,
+        keys: &mut Vec<Key>,
+    ) {
         // The nearer VRF first: prefixes of the destination lie in the one that the flow leaves through.
         let (addresses, vrfs) = match side {
             Side::Destination => (&self.destinations, [self.egress_vrf, self.ingress_vrf]),
@@ -64,7 +72,7 @@ impl Keys {
                 // What forwards towards the source is not in the record.
                 Side::Source => None,
             };
-            Key { address, used_element, next_hop, vrf: self.vrf(vrfs, records, row, options) }
+            Key { address, used_element, next_hop, vrf: self.vrf(vrfs, records, row, options, tables) }
         }));
     }
 
@@ -72,21 +80,37 @@ impl Keys {
         self.next_hops.iter().find_map(|&place| address(records.value(place, row)))
     }
 
-    /// The VRF of a look-up. A flow between a VRF and the core has the default table on one end, which options
-    /// tell by a distinguisher of zeros: its routes are in the table of the other end.
-    fn vrf(&self, vrfs: [Option<Place>; 2], records: &Records<'_>, row: usize, options: &Options) -> Vrf {
-        let own = self.distinguisher.and_then(|place| records.value(place, row).try_into().ok());
+    /// The VRF of a look-up: by the record's own RD, by the RD that options give to its VRF ids, by the table that
+    /// BMP knows by the name that they give. A flow between a VRF and the core has the default table on one end,
+    /// which an RD of zeros tells: its routes are in the table of the other end.
+    fn vrf(
+        &self,
+        vrfs: [Option<Place>; 2],
+        records: &Records<'_>,
+        row: usize,
+        options: &Options,
+        tables: &Tables,
+    ) -> Vrf {
         let ids = vrfs.map(|place| u32::try_from(records.number(place?, row)?).ok());
-        let [near, far] = ids.map(|id| id.map(|id| (id, options.distinguisher(id))));
-        let is_told = |end: &Option<(u32, Option<[u8; 8]>)>| matches!(end, Some((_, Some(distinguisher))) if *distinguisher != DEFAULT_TABLE);
-        let end = [near, far].into_iter().find(is_told).flatten().or(near).or(far);
-        let id = end.map(|(id, _)| id);
-        match (own.filter(|own| *own != DEFAULT_TABLE), end) {
-            (Some(own), _) => Vrf { rd: Some(own), id, from: VrfFrom::Record },
-            (None, Some((_, Some(told)))) => Vrf { rd: Some(told), id, from: VrfFrom::Options },
-            (None, Some((_, None))) => Vrf { rd: None, id, from: VrfFrom::Record },
-            (None, None) => Vrf { rd: None, id, from: VrfFrom::Default },
+        let ids = || ids.into_iter().flatten();
+        let own = self.distinguisher.and_then(|place| records.value(place, row).try_into().ok());
+        if let Some(rd) = own.filter(|own| *own != DEFAULT_TABLE) {
+            return Vrf { rd: Some(rd), id: ids().next(), table: None, from: VrfFrom::Record };
         }
+        let told = || ids().filter_map(|id| Some((id, options.distinguisher(id)?)));
+        if let Some((id, rd)) = told().find(|(_, rd)| *rd != DEFAULT_TABLE).or_else(|| told().next()) {
+            return Vrf { rd: Some(rd), id: Some(id), table: None, from: VrfFrom::Options };
+        }
+        if own.is_some() {
+            return Vrf { rd: own, id: ids().next(), table: None, from: VrfFrom::Record };
+        }
+        let named = || ids().filter_map(|id| Some((id, tables.named(options.vrf_name(id)?)?)));
+        let by_name = named().find(|(_, table)| *table != TableId::DEFAULT).or_else(|| named().next());
+        if let Some((id, table)) = by_name {
+            return Vrf { rd: None, id: Some(id), table: Some(table), from: VrfFrom::Options };
+        }
+        let from = if ids().next().is_some() { VrfFrom::Record } else { VrfFrom::Default };
+        Vrf { rd: None, id: ids().next(), table: None, from }
     }
 }
 

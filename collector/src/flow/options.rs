@@ -142,6 +142,12 @@ impl Options {
         self.distinguishers.get(&vrf).copied()
     }
 
+    /// The name of a VRF, without the zeros that may fill its field.
+    pub(crate) fn vrf_name(&self, vrf: u32) -> Option<&str> {
+        let name = std::str::from_utf8(&self.vrfs.get(&vrf)?.name).ok()?;
+        Some(name.trim_end_matches('\0'))
+    }
+
     /// Appends a column of names to the batch: `ids` are the interfaces or VRFs of its next rows. `which` is the
     /// column's number in the order ingress and egress interface, ingress and egress VRF.
     pub(crate) fn fill_names(&mut self, which: usize, ids: &[u64], batch: &mut Batch, column: usize) {

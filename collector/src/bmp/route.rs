@@ -1,0 +1,272 @@
+//! Route Monitoring: one UPDATE of a peer in, a row for each NLRI and changes of the RIB out. Keeps every route
+//! that reads; what does not is told by the caller as one error.
+
+use wire::Malformed;
+use wire::bgp::{Action, Family, FamilySet, Nlri, Prefix, Routes, Session as Rules, Update};
+use wire::bmp::{PeerHeader, RibView};
+
+use super::Shared;
+use super::canonical::{self, For};
+use super::peer::Peer;
+use super::row::{self, Entry, RouteRow};
+use crate::Turn;
+use crate::ledger::{Kind, RibEnd, RouteAction};
+use crate::rib::attributes::Stamp;
+use crate::rib::{InternedId, Rib, RibLimits, Route};
+
+/// Octets of the per-peer header without its timestamp.
+const PEER_OCTETS: usize = 34;
+
+/// What all rows of one message have in common.
+pub(crate) struct Message<'a> {
+    pub(crate) session: u64,
+    pub(crate) version: u8,
+    pub(crate) header: PeerHeader,
+    /// The first octets of the per-peer header, as sent.
+    pub(crate) peer_octets: &'a [u8],
+    pub(crate) limits: RibLimits,
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn new(
+        session: u64,
+        version: u8,
+        header: PeerHeader,
+        octets: &'a [u8],
+        limits: RibLimits,
+    ) -> Self {
+        let from = wire::bmp::HEADER_LENGTH;
+        let peer_octets = octets.get(from..from + PEER_OCTETS).unwrap_or_default();
+        Self { session, version, header, peer_octets, limits }
+    }
+}
+
+/// Attributes for the rows of one field.
+enum Attributes {
+    /// Withdrawn routes have none.
+    None,
+    /// In the RIB.
+    Kept(InternedId),
+    /// In the scratch octets of [`Shared`]: the RIB does not keep the family, or is full.
+    Loose(Stamp),
+}
+
+/// Everything that the routes of one message need.
+pub(crate) struct Work<'s, 'a, 't, 'u> {
+    pub(crate) message: &'s Message<'a>,
+    pub(crate) peer: &'s mut Peer,
+    /// Line number of the last row of the session.
+    pub(crate) sequence: &'s mut u64,
+    pub(crate) rib: &'s mut Rib,
+    pub(crate) shared: &'s mut Shared,
+    pub(crate) turn: &'t mut Turn<'u>,
+}
+
+impl Work<'_, '_, '_, '_> {
+    /// Takes the UPDATE. Returns its first defect.
+    pub(crate) fn update(&mut self, update: &Update<'_>) -> Option<Malformed> {
+        let header = &self.message.header;
+        if let Some(family) = update.end_of_rib() {
+            self.rib.dump(self.peer.rib, header.rib_view(), family, true, self.turn.now.monotonic_ns);
+            self.row(RouteAction::EndOfRib, family, None, &[], &mut Attributes::None);
+            return None;
+        }
+        let mut rules = self.peer.rules(header);
+        if let Some(width) = rules.plausible_as_width(update) {
+            rules.as_width = width;
+        }
+        let mut defect = update.damage;
+        for routes in update.routes() {
+            match routes {
+                Ok(routes) => {
+                    let broken = self.routes(update, &routes, &rules);
+                    defect = defect.or(broken);
+                }
+                Err(finding) => defect = defect.or(Some(finding.malformed)),
+            }
+        }
+        defect
+    }
+
+    fn routes(&mut self, update: &Update<'_>, routes: &Routes<'_>, rules: &Rules) -> Option<Malformed> {
+        let family = routes.family;
+        let rules = &plausible_add_path(routes, *rules);
+        let is_kept = is_kept(family);
+        if is_kept {
+            let view = self.message.header.rib_view();
+            self.rib.dump(self.peer.rib, view, family, false, self.turn.now.monotonic_ns);
+        }
+        let mut attributes = match routes.action {
+            Action::Withdraw => Attributes::None,
+            Action::Announce => self.attributes(update, routes, rules, is_kept),
+        };
+        let mut defect = None;
+        for entry in routes.entries(rules) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(malformed) => {
+                    defect = Some(malformed);
+                    break;
+                }
+            };
+            self.peer.routes += 1;
+            let action = match routes.action {
+                Action::Announce => RouteAction::Announce,
+                Action::Withdraw => RouteAction::Withdraw,
+            };
+            let end = self.change(family, entry.path_id, &entry.nlri, routes.action, &attributes);
+            self.turn.ledgers.rib(end);
+            self.row(action, family, entry.path_id, entry.octets, &mut attributes);
+        }
+        if let Attributes::Kept(id) = attributes {
+            self.rib.release(id);
+        }
+        defect
+    }
+
+    /// The canonical attributes of announced routes, in the RIB if it keeps their family and has room.
+    fn attributes(
+        &mut self,
+        update: &Update<'_>,
+        routes: &Routes<'_>,
+        rules: &Rules,
+        keep: bool,
+    ) -> Attributes {
+        let to = &mut self.shared.attributes;
+        to.clear();
+        let of = if routes.attribute.is_some() { For::Multiprotocol(routes.family) } else { For::Field };
+        canonical::write(update, rules.as_width, of, to);
+        let kept = if keep { self.rib.intern(to, &self.message.limits).ok() } else { None };
+        kept.map_or_else(|| Attributes::Loose(Stamp::default()), Attributes::Kept)
+    }
+
+    fn change(
+        &mut self,
+        family: Family,
+        path_id: Option<u32>,
+        nlri: &Nlri<'_>,
+        action: Action,
+        attributes: &Attributes,
+    ) -> RibEnd {
+        let Some(Kept { prefix, rd, labels }) = kept(family, nlri) else { return RibEnd::FamilyNotKept };
+        let view: RibView = self.message.header.rib_view();
+        let labels = labels.as_flattened();
+        let route = Route { peer: self.peer.rib, view, family, prefix, rd, path_id, labels };
+        match (action, attributes) {
+            (Action::Withdraw, _) => self.rib.withdraw(&route),
+            (Action::Announce, Attributes::Kept(id)) => self.rib.announce(&route, *id, &self.message.limits),
+            (Action::Announce, Attributes::None | Attributes::Loose(_)) => {
+                // What was there before is not true any more either.
+                self.rib.withdraw(&route);
+                RibEnd::TooManyAttributes
+            }
+        }
+    }
+
+    fn row(
+        &mut self,
+        action: RouteAction,
+        family: Family,
+        path_id: Option<u32>,
+        nlri: &[u8],
+        attributes: &mut Attributes,
+    ) {
+        let turn = &mut *self.turn;
+        turn.ledgers.route(action);
+        turn.ledgers.records_in(Kind::Route, 1);
+        if !row::is_wanted(turn, Kind::Route) {
+            turn.ledgers.records(Kind::Route, crate::ledger::RecordEnd::NotWanted, 1);
+            return;
+        }
+        *self.sequence += 1;
+        let message = self.message;
+        if self.peer.stamp_flags != message.header.flags {
+            self.peer.stamp_flags = message.header.flags;
+            self.peer.stamp = Stamp::default();
+        }
+        let mut kept = Stamp::default();
+        let attributes_entry = match attributes {
+            Attributes::None => None,
+            Attributes::Loose(stamp) => Some(Entry { octets: &self.shared.attributes, stamp }),
+            Attributes::Kept(id) => {
+                kept = self.rib.attributes().stamp(*id);
+                Some(Entry {
+                    octets: self.rib.attributes().octets(*id).unwrap_or_default(),
+                    stamp: &mut kept,
+                })
+            }
+        };
+        let timestamp = message.header.timestamp();
+        row::route(
+            &self.shared.columns,
+            turn,
+            RouteRow {
+                version: message.version,
+                session: message.session,
+                sequence: *self.sequence,
+                peer: Entry { octets: message.peer_octets, stamp: &mut self.peer.stamp },
+                peer_timestamp: timestamp
+                    .map(|(seconds, micros)| u64::from(seconds) * 1_000_000_000 + u64::from(micros) * 1_000),
+                action,
+                family,
+                path_id,
+                nlri,
+                attributes: attributes_entry,
+            },
+        );
+        if let Attributes::Kept(id) = attributes {
+            self.rib.attributes_mut().set_stamp(*id, kept);
+        }
+    }
+}
+
+/// Families in whose routes traffic is looked up.
+fn is_kept(family: Family) -> bool {
+    matches!(
+        family,
+        Family::IPV4_UNICAST
+            | Family::IPV6_UNICAST
+            | Family::IPV4_LABELED
+            | Family::IPV6_LABELED
+            | Family::IPV4_VPN
+            | Family::IPV6_VPN
+    )
+}
+
+/// What the RIB keeps of an NLRI.
+struct Kept<'a> {
+    prefix: Prefix,
+    rd: Option<[u8; 8]>,
+    labels: &'a [[u8; 3]],
+}
+
+fn kept<'a>(family: Family, nlri: &Nlri<'a>) -> Option<Kept<'a>> {
+    match nlri {
+        _ if !is_kept(family) => None,
+        Nlri::Prefix(prefix) => Some(Kept { prefix: *prefix, rd: None, labels: &[] }),
+        Nlri::Labeled(labeled) => {
+            Some(Kept { prefix: labeled.prefix, rd: None, labels: labeled.labels.entries() })
+        }
+        Nlri::Vpn(vpn) => {
+            Some(Kept { prefix: vpn.prefix, rd: Some(vpn.distinguisher.0), labels: vpn.labels.entries() })
+        }
+        Nlri::Raw(_) => None,
+    }
+}
+
+/// The rules under which the NLRI read whole: those agreed on, or with path identifiers the other way round where
+/// only that does. Routers are known to send path identifiers that no Peer Up announced (GoBGP's Loc-RIB): then
+/// the four octets of a small one read as several default routes.
+fn plausible_add_path(routes: &Routes<'_>, rules: Rules) -> Rules {
+    let is_whole = |rules: &Rules| routes.entries(rules).all(|entry| entry.is_ok());
+    let has = rules.add_path.contains(routes.family);
+    let is_default = |entry: &wire::bgp::Entry<'_>| entry.octets == [0];
+    let is_odd = !has && routes.entries(&rules).flatten().filter(is_default).count() > 1;
+    if is_whole(&rules) && !is_odd {
+        return rules;
+    }
+    let this: FamilySet = [routes.family].into_iter().collect();
+    let bits = if has { rules.add_path.bits() & !this.bits() } else { rules.add_path.bits() | this.bits() };
+    let other = Rules { add_path: FamilySet::from_bits(bits), ..rules };
+    if is_whole(&other) { other } else { rules }
+}

@@ -1,0 +1,121 @@
+//! A route as an entry of the join's dictionary: written by the worker, read by the sinks.
+//!
+//! ```text
+//! | flags 1 | view 1 | length in bits 1 | prefix 16 | peer AS 4 | peer 16 | RD 8 | labels n 1 | labels 3 x n | attributes .. |
+//! flags: 1 stale, 2 IPv6, 4 has a peer address, 8 has an RD
+//! ```
+
+use wire::Cursor;
+use wire::bgp::{IpVersion, Prefix};
+use wire::bmp::RibView;
+
+use crate::rib::peer::{view_at, view_index};
+
+/// Labels of a route that are handed out.
+pub(crate) const MAX_LABEL_OCTETS: usize = 3 * 16;
+
+const STALE: u8 = 1;
+const IPV6: u8 = 2;
+const HAS_PEER: u8 = 4;
+const HAS_RD: u8 = 8;
+
+/// A route that a flow was joined with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinedRoute<'a> {
+    /// Its prefix.
+    pub prefix: Prefix,
+    /// Address of the peer that it was learnt from, IPv4 as IPv4-mapped; `None` for a Loc-RIB.
+    pub peer: Option<[u8; 16]>,
+    /// Autonomous system of that peer; of the router itself for a Loc-RIB.
+    pub peer_as: u32,
+    /// The view that it was found in.
+    pub view: RibView,
+    /// The RD of its table; `None` for the default one.
+    pub rd: Option<[u8; 8]>,
+    /// Its labels as on the wire, 3 octets each.
+    pub labels: &'a [u8],
+    /// Whether it is from before the BMP session was lost.
+    pub stale: bool,
+    /// Path attributes in canonical form (`rib::attributes`).
+    pub attributes: &'a [u8],
+}
+
+/// Octets of an entry of the column [`RouteField::Route`](crate::schema::RouteField::Route).
+#[derive(Clone, Copy, Debug)]
+pub struct RouteOctets<'a>(pub &'a [u8]);
+
+impl<'a> RouteOctets<'a> {
+    /// Appends the octets of a route.
+    pub fn write(route: &JoinedRoute<'_>, to: &mut Vec<u8>) {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        to.push(
+            flag(route.stale, STALE)
+                | flag(route.prefix.version == IpVersion::V6, IPV6)
+                | flag(route.peer.is_some(), HAS_PEER)
+                | flag(route.rd.is_some(), HAS_RD),
+        );
+        to.push(u8::try_from(view_index(route.view)).unwrap_or(u8::MAX));
+        to.push(route.prefix.length);
+        to.extend_from_slice(&route.prefix.octets);
+        to.extend_from_slice(&route.peer_as.to_be_bytes());
+        to.extend_from_slice(&route.peer.unwrap_or_default());
+        to.extend_from_slice(&route.rd.unwrap_or_default());
+        let labels = route.labels.len() / 3;
+        to.push(u8::try_from(labels).unwrap_or(u8::MAX));
+        to.extend_from_slice(route.labels.get(..labels * 3).unwrap_or_default());
+        to.extend_from_slice(route.attributes);
+    }
+
+    /// Reads the route back. `None`: the octets are not one.
+    #[must_use]
+    pub fn read(self) -> Option<JoinedRoute<'a>> {
+        let mut cursor = Cursor::new(self.0);
+        let flags = cursor.u8().ok()?;
+        let view = view_at(cursor.u8().ok()?)?;
+        let length = cursor.u8().ok()?;
+        let version = if flags & IPV6 == 0 { IpVersion::V4 } else { IpVersion::V6 };
+        let prefix = Prefix { version, octets: cursor.array().ok()?, length };
+        let peer_as = cursor.u32().ok()?;
+        let peer = cursor.array().ok()?;
+        let rd = cursor.array().ok()?;
+        let labels = usize::from(cursor.u8().ok()?);
+        let labels = cursor.take(labels * 3).ok()?;
+        Some(JoinedRoute {
+            prefix,
+            peer: (flags & HAS_PEER != 0).then_some(peer),
+            peer_as,
+            view,
+            rd: (flags & HAS_RD != 0).then_some(rd),
+            labels,
+            stale: flags & STALE != 0,
+            attributes: cursor.rest(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_routes_read_back() {
+        let route = JoinedRoute {
+            prefix: Prefix::new("2001:db8::".parse().unwrap(), 32),
+            peer: None,
+            peer_as: 65_000,
+            view: RibView::LocRib,
+            rd: Some([0, 0, 0xfd, 0xe8, 0, 0, 0, 1]),
+            labels: &[0, 1, 1],
+            stale: true,
+            attributes: &[0x40, 1, 1, 0],
+        };
+        let mut octets = Vec::new();
+        RouteOctets::write(&route, &mut octets);
+        assert_eq!(RouteOctets(&octets).read(), Some(route));
+        let other = JoinedRoute { peer: Some([1; 16]), rd: None, labels: &[], stale: false, ..route };
+        octets.clear();
+        RouteOctets::write(&other, &mut octets);
+        assert_eq!(RouteOctets(&octets).read(), Some(other));
+        assert_eq!(RouteOctets(&octets[..40]).read(), None);
+    }
+}

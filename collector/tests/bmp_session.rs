@@ -1,0 +1,293 @@
+//! BMP sessions as a router's stream shows them: what comes out does not hang on how the octets were cut, and
+//! nothing that goes wrong is lost without a count.
+
+#[path = "kit/station.rs"]
+mod station;
+
+use collector::batch::BatchLimits;
+use collector::ledger::{Kind, MessageEnd, Protocol, RecordEnd, RibEnd, RouteAction};
+use collector::{Settings, StreamEnd};
+use station::{Row, SECOND, Station, announce, peer, peer_up, withdraw};
+use wire::bgp::Family;
+use wire::emit::{bgp, bmp};
+
+fn stream() -> Vec<u8> {
+    let (one, two) = (peer(1), peer(2));
+    [
+        bmp::initiation("r1", "a router"),
+        peer_up(&one, |_| {}),
+        peer_up(&two, |_| {}),
+        announce(&one, &["198.51.100.0/24", "203.0.113.0/24"], &[65_001, 65_100], [10, 0, 0, 1]),
+        announce(&two, &["198.51.100.0/24"], &[65_002], [10, 0, 0, 2]),
+        withdraw(&one, &["203.0.113.0/24"]),
+        bmp::route_monitoring(&one, &bgp::end_of_rib(Family::IPV4_UNICAST)),
+        bmp::statistics(&one, &[(7, &[0, 0, 0, 0, 0, 0, 0, 1])]),
+        bmp::mirroring(&one, &[(1, &[0, 0])]),
+        bmp::peer_down(&two, 4, &[]),
+    ]
+    .concat()
+}
+
+fn messages(station: &Station, end: MessageEnd) -> u64 {
+    station.collector.ledgers().messages[Protocol::Bmp.index()][end.index()]
+}
+
+fn kinds(rows: &[Row]) -> Vec<String> {
+    rows.iter()
+        .map(|row| match row {
+            Row::Route { action, .. } => action.name().into(),
+            Row::Message { kind, .. } => kind.name().into(),
+            Row::Session { state, reason, .. } => format!("{state}/{reason}"),
+            Row::Error { reason } => reason.clone(),
+        })
+        .collect()
+}
+
+#[test]
+fn every_message_becomes_rows_in_order_without_gaps() {
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    assert!(station.feed(1, &stream()));
+    let rows = station.session_rows();
+    assert_eq!(
+        kinds(&rows),
+        [
+            "open/",
+            "initiation",
+            "peerUp",
+            "peerUp",
+            "announce",
+            "announce",
+            "announce",
+            "withdraw",
+            "endOfRib",
+            "stats",
+            "mirror",
+            "peerDown"
+        ]
+    );
+    for (row, sequence) in rows.iter().zip(1..) {
+        assert_eq!(row.sequence(), Some(sequence), "{row:?}");
+    }
+    let Row::Route { nlri, attributes, peer: octets, .. } = &rows[4] else { panic!() };
+    assert_eq!((nlri.as_slice(), octets.len()), (&[24, 198, 51, 100][..], 34));
+    assert_eq!(
+        attributes.as_deref(),
+        // ORIGIN IGP, AS_PATH 65001 65100, NEXT_HOP 10.0.0.1
+        Some(
+            &[0x40, 1, 1, 0, 0x40, 2, 10, 2, 2, 0, 0, 0xfd, 0xe9, 0, 0, 0xfe, 0x4c, 0x40, 3, 4, 10, 0, 0, 1]
+                [..]
+        )
+    );
+    let ledgers = station.collector.ledgers();
+    assert_eq!(messages(&station, MessageEnd::Decoded), 10);
+    assert_eq!((ledgers.rib[RibEnd::Stored.index()], ledgers.rib[RibEnd::Withdrawn.index()]), (3, 1));
+    assert_eq!(ledgers.unexplained(), 0);
+}
+
+#[test]
+fn how_the_stream_is_cut_makes_no_difference() {
+    let octets = stream();
+    let mut whole = Station::new(Settings::default());
+    whole.open(1);
+    whole.feed(1, &octets);
+    let expected = whole.rows();
+    for size in [1, 2, 7, 48, 100] {
+        let mut cut = Station::new(Settings::default());
+        cut.open(1);
+        for part in octets.chunks(size) {
+            assert!(cut.feed(1, part));
+        }
+        assert_eq!(cut.rows(), expected, "{size}");
+        assert_eq!(cut.collector.ledgers(), whole.collector.ledgers(), "{size}");
+        assert!(cut.rest().is_empty());
+    }
+}
+
+#[test]
+fn a_reset_in_mid_message_is_counted_and_the_routes_become_stale() {
+    let settings = Settings::default();
+    let stale_ns = settings.stale_routes_ns;
+    let mut station = Station::new(settings);
+    station.open(1);
+    let octets = stream();
+    station.feed(1, &octets[..octets.len() - 5]);
+    station.close(1, StreamEnd::Reset);
+    assert_eq!(messages(&station, MessageEnd::CutOff), 1);
+    assert_eq!(kinds(&station.session_rows())[11..], ["closed/rst", "stale/rst"]);
+    station.wait(stale_ns - SECOND);
+    assert!(station.rows().is_empty());
+    station.wait(SECOND);
+    assert_eq!(kinds(&station.rows()), ["expired/rst"]);
+    assert_eq!(station.collector.ledgers().unexplained(), 0);
+}
+
+#[test]
+fn an_unknown_type_is_skipped_by_its_length() {
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    let octets = [bmp::message(3, 200, &[&[1, 2, 3]]), bmp::initiation("r1", "")].concat();
+    assert!(station.feed(1, &octets));
+    assert_eq!(messages(&station, MessageEnd::UnknownType), 1);
+    assert_eq!(kinds(&station.session_rows()), ["open/", "initiation"]);
+    assert_eq!(station.collector.ledgers().unexplained(), 0);
+}
+
+#[test]
+fn bad_framing_and_too_long_a_message_end_the_session() {
+    for (octets, end, reason) in [
+        (vec![9, 0, 0, 0, 6, 4], MessageEnd::Malformed, "bad_version"),
+        (vec![3, 0, 0, 0, 5, 4], MessageEnd::Malformed, "bad_length"),
+        (vec![3, 0, 0x10, 0, 1, 4], MessageEnd::TooLong, "over_limit"),
+    ] {
+        let mut station = Station::new(Settings::default());
+        station.open(1);
+        assert!(!station.feed(1, &octets));
+        assert_eq!(messages(&station, end), 1);
+        assert_eq!(kinds(&station.rows()), ["open/", reason, "closed/bad_framing"]);
+        // The source may have more before it has closed.
+        assert!(!station.feed(1, &stream()));
+        station.close(1, StreamEnd::Closed);
+        assert!(station.rows().is_empty());
+        assert_eq!(station.collector.ledgers().unexplained(), 0);
+    }
+}
+
+#[test]
+fn a_termination_ends_the_session() {
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    assert!(!station.feed(1, &[bmp::initiation("r1", ""), bmp::termination(0, "bye")].concat()));
+    assert_eq!(kinds(&station.session_rows()), ["open/", "initiation", "termination", "closed/termination"]);
+}
+
+#[test]
+fn a_damaged_update_keeps_what_stands_before_the_damage() {
+    let one = peer(1);
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    let mut update = announce(&one, &["198.51.100.0/24", "203.0.113.0/24"], &[65_001], [10, 0, 0, 1]);
+    // The length of the last prefix.
+    let at = update.len() - 4;
+    update[at] = 99;
+    station.feed(1, &[peer_up(&one, |_| {}), update, withdraw(&one, &["198.51.100.0/24"])].concat());
+    assert_eq!(messages(&station, MessageEnd::Partial), 1);
+    let rows = station.rows();
+    assert_eq!(rows.iter().filter(|row| matches!(row, Row::Route { .. })).count(), 2);
+    assert!(rows.contains(&Row::Error { reason: "bad_prefix_length".into() }));
+    assert_eq!(station.collector.ledgers().unexplained(), 0);
+}
+
+#[test]
+fn routes_before_their_peer_up_are_counted_or_assumed() {
+    let octets = announce(&peer(1), &["198.51.100.0/24"], &[65_001], [10, 0, 0, 1]);
+    let mut strict = Station::new(Settings::default());
+    strict.open(1);
+    strict.feed(1, &octets);
+    assert_eq!(messages(&strict, MessageEnd::NoPeer), 1);
+    assert_eq!(kinds(&strict.rows()), ["open/"]);
+
+    let mut lenient = Station::new(Settings { bmp_assume_peers: true, ..Settings::default() });
+    lenient.open(1);
+    lenient.feed(1, &octets);
+    assert_eq!(messages(&lenient, MessageEnd::Decoded), 1);
+    assert_eq!(kinds(&lenient.session_rows()), ["open/", "announce"]);
+}
+
+#[test]
+fn a_full_outlet_leaves_a_gap_that_shows() {
+    let mut station = Station::with_batches(Settings::default(), 2, BatchLimits { rows: 2, octets: 1 << 20 });
+    let one = peer(1);
+    station.open(1);
+    station.feed(1, &peer_up(&one, |_| {}));
+    for octet in 0..10 {
+        let prefix = format!("10.{octet}.0.0/16");
+        station.feed(1, &announce(&one, &[&prefix], &[65_001], [10, 0, 0, 1]));
+    }
+    let rows = station.session_rows();
+    assert_eq!(rows.iter().filter(|row| matches!(row, Row::Route { .. })).count(), 4);
+    let ledgers = station.collector.ledgers().clone();
+    assert_eq!(ledgers.records[Kind::Route.index()][RecordEnd::OutletFull.index()], 6);
+    assert_eq!(ledgers.unexplained(), 0);
+    // The RIB is whole all the same, and the next row tells how many lines are missing.
+    assert_eq!(ledgers.rib[RibEnd::Stored.index()], 10);
+    station.feed(1, &withdraw(&one, &["10.0.0.0/16"]));
+    assert_eq!(station.rows().iter().filter_map(Row::sequence).max(), Some(13));
+}
+
+#[test]
+fn add_path_is_read_as_agreed_and_as_found() {
+    let one = peer(1);
+    let announced = |path_id| {
+        let mut update = bgp::Update::new(wire::bgp::AsWidth::Four);
+        update.next_hop([10, 0, 0, 1].into());
+        update.announce(Some(path_id), &station::prefix("198.51.100.0/24"));
+        bmp::route_monitoring(&one, &update.finish())
+    };
+    for modes in [&[(Family::IPV4_UNICAST, 3)][..], &[]] {
+        let mut station = Station::new(Settings::default());
+        station.open(1);
+        station.feed(
+            1,
+            &peer_up(&one, |open| {
+                if !modes.is_empty() {
+                    open.add_path(modes);
+                }
+            }),
+        );
+        station.feed(1, &[announced(7), announced(8)].concat());
+        let ids: Vec<_> = station
+            .rows()
+            .into_iter()
+            .filter_map(|row| match row {
+                Row::Route { path_id, .. } => Some(path_id),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ids, [Some(7), Some(8)], "{modes:?}");
+        assert_eq!(station.collector.ledgers().rib[RibEnd::Stored.index()], 2);
+    }
+}
+
+#[test]
+fn a_capture_that_starts_in_mid_stream_finds_its_way() {
+    let octets = stream();
+    let first = bmp::initiation("r1", "a router").len();
+    let settings = Settings { bmp_resync: true, bmp_assume_peers: true, ..Settings::default() };
+    let mut station = Station::new(settings);
+    station.open(1);
+    // In the middle of the Initiation.
+    assert!(station.feed(1, &octets[first - 5..]));
+    assert_eq!(messages(&station, MessageEnd::CutOff), 1);
+    assert_eq!(messages(&station, MessageEnd::Decoded), 9);
+    assert_eq!(station.collector.ledgers().unexplained(), 0);
+}
+
+#[test]
+fn more_sessions_than_the_limit_push_out_the_silent_one() {
+    let mut station = Station::new(Settings { max_bmp_sessions_per_router: 1, ..Settings::default() });
+    station.open(1);
+    station.feed(1, &stream());
+    station.wait(SECOND);
+    station.open(2);
+    assert!(kinds(&station.rows()).contains(&"closed/replaced".into()));
+    assert!(!station.feed(1, &bmp::initiation("r1", "")));
+    assert!(station.feed(2, &bmp::initiation("r1", "")));
+    assert_eq!(station.collector.ledgers().unexplained(), 0);
+}
+
+#[test]
+fn routes_are_counted_by_action() {
+    let mut station = Station::new(Settings { kinds: 0, ..Settings::default() });
+    station.open(1);
+    station.feed(1, &stream());
+    assert!(station.rows().is_empty());
+    let ledgers = station.collector.ledgers();
+    let count = |action: RouteAction| ledgers.routes[action.index()];
+    assert_eq!(
+        (count(RouteAction::Announce), count(RouteAction::Withdraw), count(RouteAction::EndOfRib)),
+        (3, 1, 1)
+    );
+    assert_eq!(ledgers.records[Kind::Route.index()][RecordEnd::NotWanted.index()], 5);
+    assert_eq!(ledgers.unexplained(), 0);
+}
