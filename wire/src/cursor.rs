@@ -54,6 +54,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// `truncated` if none is left.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, Malformed> {
         self.array::<1>().map(|[octet]| octet)
     }
@@ -62,6 +63,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// `truncated` if fewer are left.
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_be_bytes)
     }
@@ -70,6 +72,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// `truncated` if fewer are left.
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
@@ -78,6 +81,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// `truncated` if fewer are left.
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_be_bytes)
     }
@@ -99,6 +103,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// `truncated` if fewer are left.
+    #[inline]
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let Some((head, rest)) = self.rest.split_at_checked(length) else {
             return Err(self.truncated(length));
@@ -112,6 +117,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// `truncated` if fewer are left.
+    #[inline]
     pub fn split(&mut self, length: usize) -> Result<Self, Malformed> {
         let base = self.offset;
         self.take(length).map(|octets| Self::with_base(octets, base))
@@ -121,6 +127,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// `truncated` if fewer are left.
+    #[inline]
     pub fn skip(&mut self, length: usize) -> Result<(), Malformed> {
         self.take(length).map(|_| ())
     }

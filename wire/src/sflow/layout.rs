@@ -268,6 +268,7 @@ const COUNTERS: &[(u16, Layout)] = &[
             ("os_release", Text),
         ],
     ),
+    (2002, &[("container_type", U32), ("container_index", U32)]),
     (
         2003,
         &[
@@ -331,6 +332,35 @@ const COUNTERS: &[(u16, Layout)] = &[
             ("packets_out", U32),
             ("errs_out", U32),
             ("drops_out", U32),
+        ],
+    ),
+    (2100, &[("mhz", U32), ("cpus", U32), ("memory", U64), ("memory_free", U64), ("num_domains", U32)]),
+    (2101, &[("state", U32), ("cpuTime", U32), ("nrVirtCpu", U32)]),
+    (2102, &[("memory", U64), ("maxMemory", U64)]),
+    (
+        2103,
+        &[
+            ("capacity", U64),
+            ("allocation", U64),
+            ("available", U64),
+            ("rd_req", U32),
+            ("rd_bytes", U64),
+            ("wr_req", U32),
+            ("wr_bytes", U64),
+            ("errs", U32),
+        ],
+    ),
+    (
+        2104,
+        &[
+            ("rx_bytes", U64),
+            ("rx_packets", U32),
+            ("rx_errs", U32),
+            ("rx_drops", U32),
+            ("tx_bytes", U64),
+            ("tx_packets", U32),
+            ("tx_errs", U32),
+            ("tx_drops", U32),
         ],
     ),
 ];
