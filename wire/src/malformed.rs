@@ -82,6 +82,8 @@ reasons! {
     BadScopeCount = "bad_scope_count",
     /// A template whose records would have no octets: no number of them can be told.
     ZeroLengthRecord = "zero_length_record",
+    /// A template with so many fields of no octets that few octets would make endless work.
+    TooManyEmptyFields = "too_many_empty_fields",
 
     // sFlow.
     /// An address type other than none, IPv4 and IPv6.

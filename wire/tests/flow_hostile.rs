@@ -1,169 +1,15 @@
 //! Every emitted message cut at every octet and with every bit flipped is read to the end without a panic, every
 //! error and every field lies inside the message, and what stands before a cut is not lost.
 
-use std::collections::HashMap;
+#[path = "walk/flow.rs"]
+mod walk;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wire::cursor::Cursor;
-use wire::element::{Name, lookup};
+use walk::{Found, Walk};
 use wire::emit::{ipfix as emit_ipfix, netflow as emit_netflow};
-use wire::ipfix::Message;
-use wire::ipfix::data::{Record, Records};
-use wire::ipfix::template::{Definition, Field, Templates, VARIABLE_LENGTH};
-use wire::list::{BasicList, SubTemplateList, SubTemplateMultiList};
-use wire::malformed::Malformed;
-use wire::netflow::{Version, v5, v9};
-use wire::set::{Set, SetKind, Sets};
-use wire::value::Value;
-
-type Store = HashMap<u16, Vec<Field>>;
-
-/// Everything found in a datagram; `MAX_DEPTH` lists deep.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
-    sets: usize,
-    templates: usize,
-    records: usize,
-    fields: usize,
-    errors: usize,
-}
-
-const MAX_DEPTH: u32 = 4;
-
-struct Walk {
-    length: usize,
-    store: Store,
-    found: Found,
-}
-
-impl Walk {
-    fn over(octets: &[u8]) -> Found {
-        let mut walk = Self { length: octets.len(), store: Store::new(), found: Found::default() };
-        match Version::of(octets) {
-            Some(Version::Ipfix) => match Message::parse(octets) {
-                Ok(message) => walk.sets(message.sets(), Templates::new),
-                Err(malformed) => walk.error(malformed),
-            },
-            Some(Version::V9) => match v9::Packet::parse(octets) {
-                Ok(packet) => walk.sets(packet.sets(), v9::templates),
-                Err(malformed) => walk.error(malformed),
-            },
-            Some(Version::V5) => match v5::Packet::parse(octets) {
-                Ok(packet) => {
-                    walk.records(packet.records(), 0);
-                    packet.complete().unwrap_or_else(|malformed| walk.error(malformed));
-                }
-                Err(malformed) => walk.error(malformed),
-            },
-            None => {}
-        }
-        walk.found
-    }
-
-    fn error(&mut self, malformed: Malformed) {
-        assert!(malformed.offset as usize <= self.length, "{malformed} outside of {} octets", self.length);
-        assert!(!malformed.reason.name().is_empty());
-        self.found.errors += 1;
-    }
-
-    fn sets<'a>(&mut self, sets: Sets<'a>, templates: impl Fn(&Set<'a>) -> Templates<'a>) {
-        for set in sets {
-            match set {
-                Ok(set) => {
-                    self.found.sets += 1;
-                    assert!(set.offset + set.length() <= self.length);
-                    self.set(&set, templates(&set));
-                }
-                Err(malformed) => self.error(malformed),
-            }
-        }
-    }
-
-    fn set<'a>(&mut self, set: &Set<'a>, templates: Templates<'a>) {
-        for definition in templates {
-            match definition {
-                Ok(Definition::Template(template)) => {
-                    let fields: Vec<_> = template.fields().map(|specifier| specifier.field).collect();
-                    assert_eq!(fields.len(), usize::from(template.field_count));
-                    assert!(template.fields().all(|specifier| specifier.offset + 4 <= self.length));
-                    self.store.insert(template.id, fields);
-                    self.found.templates += 1;
-                }
-                Ok(Definition::Withdrawal(id)) => _ = self.store.remove(&id),
-                Ok(Definition::WithdrawAll) => self.store.clear(),
-                Err(malformed) => self.error(malformed),
-            }
-        }
-        if let SetKind::Data(id) = set.kind
-            && let Some(fields) = self.store.get(&id).cloned()
-        {
-            self.records(Records::new(&fields, set.body), 0);
-        }
-    }
-
-    fn records(&mut self, records: Records<'_, '_>, depth: u32) {
-        for record in records {
-            match record {
-                Ok(record) => {
-                    self.found.records += 1;
-                    self.record(record, depth);
-                }
-                Err(malformed) => self.error(malformed),
-            }
-        }
-    }
-
-    fn record(&mut self, record: Record<'_, '_>, depth: u32) {
-        for field in record.fields() {
-            self.found.fields += 1;
-            assert!(field.offset + field.octets.len() <= self.length);
-            let Name { pen, id } = Name { pen: field.field.pen, id: field.field.id };
-            if let Some(element) = lookup(pen, id)
-                && let Ok(value) = Value::decode(element.data_type, field.octets)
-                && depth < MAX_DEPTH
-            {
-                self.list(value, Cursor::with_base(field.octets, field.offset), depth);
-            }
-        }
-    }
-
-    fn list(&mut self, value: Value<'_>, octets: Cursor<'_>, depth: u32) {
-        let outcome = match value {
-            Value::BasicList(_) => BasicList::parse(octets).and_then(|list| {
-                list.values().try_for_each(|value| value.map(|value| assert!(value.offset() <= self.length)))
-            }),
-            Value::SubTemplateList(_) => SubTemplateList::parse(octets).map(|list| {
-                if let Some(fields) = self.store.get(&list.template_id).cloned() {
-                    self.records(Records::new(&fields, list.records), depth + 1);
-                }
-            }),
-            Value::SubTemplateMultiList(_) => SubTemplateMultiList::parse(octets).and_then(|list| {
-                list.groups().try_for_each(|group| {
-                    let group = group?;
-                    if let Some(fields) = self.store.get(&group.template_id).cloned() {
-                        self.records(Records::new(&fields, group.records), depth + 1);
-                    }
-                    Ok(())
-                })
-            }),
-            Value::Null
-            | Value::Unsigned(_)
-            | Value::Signed(_)
-            | Value::Float32(_)
-            | Value::Float64(_)
-            | Value::Boolean(_)
-            | Value::Mac(_)
-            | Value::Ipv4(_)
-            | Value::Ipv6(_)
-            | Value::Time(_)
-            | Value::String(_)
-            | Value::Octets(_)
-            | Value::Unsigned256(_) => Ok(()),
-        };
-        outcome.unwrap_or_else(|malformed| self.error(malformed));
-    }
-}
+use wire::ipfix::template::{Field, VARIABLE_LENGTH};
+use wire::netflow::Version;
 
 /// One datagram of each shape, and what is in it.
 fn datagrams() -> Vec<(Vec<u8>, Found)> {
@@ -259,4 +105,43 @@ proptest! {
             Walk::over(&octets);
         }
     }
+}
+
+/// What each hostile seed of the fuzzer holds: (file, templates, records, errors). Lists are followed
+/// [`walk::MAX_DEPTH`] deep.
+const SEEDS: [(&str, usize, usize, usize); 15] = [
+    ("basic-list-of-no-octets", 1, 1, 1),
+    ("list-within-itself", 1, 5, 0),
+    ("multi-list-group-below-header", 1, 1, 1),
+    ("netflow5-count-above-octets", 0, 0, 1),
+    ("netflow9-record-per-octet", 1, 1_000, 0),
+    ("netflow9-scope-length-odd", 0, 0, 1),
+    ("redefined", 2, 1 + 4, 0),
+    ("scope-count-above-fields", 0, 0, 1),
+    ("set-beyond-message", 1, 0, 1),
+    ("set-length-zero", 1, 0, 1),
+    ("template-of-65535-fields", 0, 0, 1),
+    ("template-of-empty-fields", 0, 0, 1),
+    ("template-of-no-octets", 0, 0, 1),
+    ("variable-past-the-end", 1, 1, 1),
+    ("withdraw-all", 1, 0, 0),
+];
+
+#[test]
+fn attacks_end_as_they_should() {
+    for (name, templates, records, errors) in SEEDS {
+        let path = format!("{}/fuzz/seeds/flow/{name}", env!("CARGO_MANIFEST_DIR"));
+        let found = Walk::over(&std::fs::read(path).unwrap());
+        assert_eq!((found.templates, found.records, found.errors), (templates, records, errors), "{name}");
+    }
+}
+
+/// Every seed, whatever it holds: the fuzzer's finds are added to the folder.
+#[test]
+fn seeds_are_read_to_the_end() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/flow");
+    let read = std::fs::read_dir(seeds).unwrap().map(|seed| {
+        Walk::over(&std::fs::read(seed.unwrap().path()).unwrap());
+    });
+    assert!(read.count() >= SEEDS.len());
 }

@@ -1,11 +1,13 @@
 //! sFlow: what the encoder writes is what the views read, and no octets make them panic or read outside.
 
+#[path = "walk/sflow.rs"]
+mod walk;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
+use walk::{Found, walk};
 use wire::emit::sflow as emit;
 use wire::frame::{Headers, Start};
-use wire::malformed::Malformed;
-use wire::sflow::record::{Item, Kind, Record};
 use wire::sflow::sample::{Interface, Sample, Source};
 use wire::sflow::{Address, Datagram, Format};
 
@@ -40,82 +42,6 @@ fn datagram() -> Vec<u8> {
     discarded.raw_header(11, 40, 0, &packet[14..]);
     datagram.sample(discarded);
     datagram.finish()
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
-    samples: usize,
-    records: usize,
-    items: usize,
-    fields: usize,
-    errors: usize,
-}
-
-fn walk(octets: &[u8]) -> Found {
-    let mut found = Found::default();
-    let error = |found: &mut Found, malformed: Malformed| {
-        assert!(malformed.offset as usize <= octets.len(), "{malformed}");
-        found.errors += 1;
-    };
-    let datagram = match Datagram::parse(octets) {
-        Ok(datagram) => datagram,
-        Err(malformed) => {
-            error(&mut found, malformed);
-            return found;
-        }
-    };
-    for sample in datagram.samples() {
-        let sample = match sample {
-            Ok(sample) => sample,
-            Err(malformed) => {
-                error(&mut found, malformed);
-                continue;
-            }
-        };
-        found.samples += 1;
-        let kind = if matches!(sample, Sample::Counters(_)) { Kind::Counters } else { Kind::Flow };
-        for record in sample.records() {
-            match record {
-                Ok(structure) => {
-                    found.records += 1;
-                    read_record(Record::new(kind, structure), &mut found, octets.len());
-                }
-                Err(malformed) => error(&mut found, malformed),
-            }
-        }
-    }
-    found
-}
-
-fn read_record(record: Record<'_>, found: &mut Found, length: usize) {
-    assert!(record.body.offset() + record.body.remaining() <= length);
-    for item in record.items() {
-        match item {
-            Ok((name, item)) => {
-                assert!(!name.is_empty());
-                found.items += 1;
-                found.fields += match item {
-                    Item::Numbers(numbers) => numbers.count(),
-                    Item::AsPath(path) => path.map(|segment| segment.as_numbers.count()).sum(),
-                    Item::Number(_)
-                    | Item::Float(_)
-                    | Item::Address(_)
-                    | Item::Mac(_)
-                    | Item::Text(_)
-                    | Item::Octets(_) => 0,
-                };
-            }
-            Err(malformed) => {
-                assert!(malformed.offset as usize <= length, "{malformed}");
-                found.errors += 1;
-            }
-        }
-    }
-    if let Some(raw) = record.raw_header()
-        && let Some(start) = Start::from_sflow(raw.protocol)
-    {
-        found.fields += Headers::read(start, raw.header).fields().count();
-    }
 }
 
 #[test]
@@ -174,4 +100,34 @@ proptest! {
             prop_assert!(headers.payload().offset() <= octets.len());
         }
     }
+}
+
+/// What each hostile seed of the fuzzer holds: (file, records, items, errors).
+const SEEDS: [(&str, usize, usize, usize); 7] = [
+    ("gateway-counts-2-32", 1, 4, 1),
+    ("ipv4-header-length-60", 1, 4, 0),
+    ("ipv6-extension-headers", 1, 4, 0),
+    ("mpls-without-bottom", 1, 4, 0),
+    ("opaque-length-2-32", 1, 3, 1),
+    ("record-count-2-32", 0, 0, 1),
+    ("sample-count-2-32", 0, 0, 1),
+];
+
+#[test]
+fn attacks_end_as_they_should() {
+    for (name, records, items, errors) in SEEDS {
+        let path = format!("{}/fuzz/seeds/sflow/{name}", env!("CARGO_MANIFEST_DIR"));
+        let found = walk(&std::fs::read(path).unwrap());
+        assert_eq!((found.records, found.items, found.errors), (records, items, errors), "{name}");
+    }
+}
+
+/// Every seed, whatever it holds: the fuzzer's finds are added to the folder.
+#[test]
+fn seeds_are_read_to_the_end() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/sflow");
+    let read = std::fs::read_dir(seeds).unwrap().map(|seed| {
+        walk(&std::fs::read(seed.unwrap().path()).unwrap());
+    });
+    assert!(read.count() >= SEEDS.len());
 }

@@ -14,6 +14,12 @@ use crate::set::{Dialect, FIRST_DATA_ID, Set, SetKind};
 /// The length of a field that carries its own length in front (RFC 7011 section 7).
 pub const VARIABLE_LENGTH: u16 = 0xffff;
 
+/// Fields of no octets that a template may have beyond one for each octet of its shortest record.
+///
+/// Exporters use few of them. Without a bound, a set of 60,000 records of one octet and 16,000 such fields would be
+/// 10^9 fields to visit in one datagram; with it work stays in proportion to octets.
+pub const MAX_EMPTY_FIELDS: usize = 16;
+
 /// One field of a template, in the order of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Field {
@@ -204,9 +210,11 @@ impl<'a> Templates<'a> {
             scope_left: scope_count.min(field_count),
             dialect: self.dialect,
         };
-        let mut minimum = 0_usize;
+        let (mut minimum, mut empty) = (0_usize, 0_usize);
         while fields.left > 0 {
-            minimum = minimum.saturating_add(fields.read()?.field.minimum_length());
+            let length = fields.read()?.field.minimum_length();
+            minimum = minimum.saturating_add(length);
+            empty += usize::from(length == 0);
         }
         self.rest = fields.rest;
         let refused = |reason| Ok(Err(start.malformed(reason, fields.rest.offset() - start.offset())));
@@ -223,6 +231,9 @@ impl<'a> Templates<'a> {
         }
         if minimum == 0 {
             return refused(Reason::ZeroLengthRecord);
+        }
+        if empty > minimum.saturating_add(MAX_EMPTY_FIELDS) {
+            return refused(Reason::TooManyEmptyFields);
         }
         let (options, dialect) = (self.options, self.dialect);
         Ok(Ok(Definition::Template(Template { id, options, scope_count, field_count, specifiers, dialect })))
@@ -332,6 +343,16 @@ mod tests {
         assert_eq!(found[0].unwrap_err(), Malformed::new(Reason::BadTemplateId, 4, 8));
         assert_eq!(found[1].unwrap_err(), Malformed::new(Reason::ZeroLengthRecord, 12, 8));
         assert!(matches!(found[2], Ok(Definition::Template(template)) if template.id == 257));
+    }
+
+    #[test]
+    fn empty_fields_are_bounded_by_the_record() {
+        for (empty, octets, accepted) in [(17, 1, true), (18, 1, false), (18, 2, true)] {
+            let mut record = std::vec![1, 0, 0, empty + 1, 0, 4, 0, octets];
+            record.extend([0, 8, 0, 0].repeat(usize::from(empty)));
+            let reason = only(SetKind::Templates, &record).err().map(|malformed| malformed.reason);
+            assert_eq!(reason, (!accepted).then_some(Reason::TooManyEmptyFields));
+        }
     }
 
     #[test]

@@ -1,0 +1,9 @@
+//! One datagram of IPFIX, NetFlow v9 or v5.
+#![no_main]
+
+#[path = "../../tests/walk/flow.rs"]
+mod walk;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    walk::Walk::over(octets);
+});
