@@ -19,6 +19,7 @@ pub mod session;
 pub mod as_path;
 pub mod community;
 pub mod next_hop;
+pub mod link_state;
 pub mod attribute;
 pub mod verdict;
 pub mod update;

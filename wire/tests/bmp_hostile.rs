@@ -4,7 +4,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use wire::bgp::attribute::Origin;
-use wire::bgp::{AsWidth, Community, Family, Prefix, RouteDistinguisher, SegmentKind, Session};
+use wire::bgp::nlri::flowspec::Condition;
+use wire::bgp::{
+    AsWidth, Community, Entries, Family, Nlri, Prefix, RouteDistinguisher, SegmentKind, Session,
+};
 use wire::bmp::{self, Framed, Message, RibView};
 use wire::emit::{bgp as emit_bgp, bmp as emit_bmp};
 
@@ -52,10 +55,68 @@ fn walk_update(update: wire::bgp::Update<'_>) -> usize {
         seen += update.findings(&session).count();
         seen += update.judge(&session).map(|judged| format!("{:?}", judged.value).len()).sum::<usize>();
         let entries = update.routes().flatten().flat_map(|routes| routes.entries(&session));
-        seen += entries.map(|entry| format!("{entry:?}").len()).sum::<usize>();
+        seen += entries.map(|entry| entry.map_or(0, |entry| walk_nlri(&entry.nlri))).sum::<usize>();
         seen += usize::from(session.plausible_as_width(&update).is_some());
     }
     seen
+}
+
+fn walk_nlri(nlri: &Nlri<'_>) -> usize {
+    let mut text = format!("{nlri:?} {:?} {:?}", nlri.check(), nlri.distinguisher());
+    match nlri {
+        Nlri::Labeled(labeled) => text += &format!("{:?}", labeled.labels.collect::<Vec<_>>()),
+        Nlri::Vpn(vpn) => text += &format!("{} {:?}", vpn.distinguisher, vpn.labels.collect::<Vec<_>>()),
+        Nlri::Evpn(evpn) => text += &format!("{:?}", evpn.route()),
+        Nlri::McastVpn(mcast) => text += &format!("{:?}", mcast.route()),
+        Nlri::Flowspec(rule) => {
+            for component in rule.components().flatten() {
+                match component.condition {
+                    Condition::Prefix { prefix, offset } => text += &format!("{prefix} {offset}"),
+                    Condition::Number(numbers) => text += &format!("{} {numbers}", component.name()),
+                    Condition::Bits(bits) => text += &format!("{} {bits}", component.name()),
+                }
+            }
+        }
+        Nlri::BgpLs(nlri) => {
+            let object = nlri.object();
+            for tlv in object.iter().flat_map(|object| object.descriptors).flatten() {
+                text += &format!("{:?} {:?}", tlv.name(), tlv.value(nlri.version()));
+            }
+        }
+        Nlri::Prefix(_) | Nlri::SrPolicy(_) | Nlri::RouteTarget(_) | Nlri::Vpls(_) | Nlri::Raw(_) => {}
+    }
+    text.len()
+}
+
+/// One NLRI field of each family that is no prefix, with a next hop.
+fn typed_fields() -> Vec<(Family, Vec<u8>)> {
+    let distinguisher = [0, 1, 192, 0, 2, 1, 0, 5];
+    let mac =
+        [&[2, 33][..], &distinguisher, &[1; 10], &[0, 0, 0, 7, 48], &[2; 6], &[0], &[0, 39, 17]].concat();
+    let prefix =
+        [&[5, 34][..], &distinguisher, &[1; 10], &[0, 0, 0, 7, 24], &[2; 4], &[0; 4], &[0, 39, 17]].concat();
+    let synch = [32, 192, 0, 2, 1, 32, 239, 1, 1, 1, 32, 10, 0, 0, 1, 0, 0, 0, 0, 9, 4];
+    let leave = [&[8, 43][..], &distinguisher, &[1; 10], &[0, 0, 0, 7], &synch].concat();
+    let leaf = [&[11, 10][..], &[3, 3, 1, 2, 3], &[32, 10, 0, 0, 1]].concat();
+    let flow = [14, 2, 8, 192, 4, 3, 137, 69, 139, 145, 31, 144, 12, 128, 4];
+    let flow_vpn = [&[22][..], &distinguisher, &flow[1..]].concat();
+    let pattern = [8, 1, 104, 64, 18, 52, 86, 120, 154];
+    let node = [3, 0, 0, 0, 0, 0, 0, 0, 7, 1, 0, 0, 8, 2, 0, 0, 4, 0, 0, 0xfd, 0xe8];
+    let reach = [3, 0, 0, 0, 0, 0, 0, 0, 7, 1, 9, 0, 4, 24, 192, 0, 2];
+    let ls = [&[0, 1, 0, 21][..], &node, &[0, 3, 0, 17], &reach].concat();
+    let source = [32, 192, 0, 2, 1, 32, 239, 1, 1, 1];
+    let mcast = [&[5, 18][..], &distinguisher, &source, &[4, 9, 3, 3, 1, 2, 3, 10, 0, 0, 1]].concat();
+    vec![
+        (Family::EVPN, [mac, prefix, leave, leaf].concat()),
+        (Family::new(1, 133), flow.to_vec()),
+        (Family::new(1, 134), flow_vpn),
+        (Family::new(2, 133), pattern.to_vec()),
+        (Family::new(16388, 71), ls),
+        (Family::new(1, 73), vec![96, 0, 0, 0, 1, 0, 0, 0, 100, 192, 0, 2, 1]),
+        (Family::new(1, 132), vec![96, 0, 0, 0xfd, 0xe8, 0, 2, 0xfd, 0xe8, 0, 0, 0, 9, 0]),
+        (Family::new(1, 5), mcast),
+        (Family::new(25, 65), vec![0, 17, 0, 0, 0, 1, 0, 0, 0, 1, 0, 5, 0, 1, 0, 10, 0, 6, 65]),
+    ]
 }
 
 fn samples() -> Vec<Vec<u8>> {
@@ -86,8 +147,13 @@ fn samples() -> Vec<Vec<u8>> {
         .mp_unreach(Family::IPV6_UNICAST, &unicast)
         .announce(None, &prefix);
     let update = update.finish();
+    let typed = typed_fields().into_iter().map(|(family, nlri)| {
+        let mut update = emit_bgp::Update::new(AsWidth::Four);
+        update.origin(Origin::Igp).as_path(&[]).mp_reach(family, &[10, 0, 0, 1], &nlri);
+        emit_bmp::route_monitoring(&peer, &update.finish())
+    });
     let notification = emit_bgp::notification(6, 2, &[3, b'b', b'y', b'e']);
-    vec![
+    let messages = vec![
         emit_bmp::initiation("r1", "a router"),
         emit_bmp::termination(1, "bye"),
         emit_bmp::peer_up(&peer, (peer.address(), 179), 2000, &open, &open, &[(3, b"global"), (0, b"x")]),
@@ -98,7 +164,20 @@ fn samples() -> Vec<Vec<u8>> {
         emit_bmp::statistics(&peer, &[(0, &[0; 4]), (7, &[0; 8]), (9, &[0; 11]), (99, &[0; 3])]),
         emit_bmp::mirroring(&peer, &[(0, &update), (1, &[0, 1])]),
         emit_bmp::message(3, 77, &[b"unknown"]),
-    ]
+    ];
+    messages.into_iter().chain(typed).collect()
+}
+
+#[test]
+fn the_samples_are_sound() {
+    for (family, nlri) in typed_fields() {
+        let entries = Entries::new(wire::Cursor::new(&nlri), family, &Session::FOUR_OCTET, false);
+        for entry in entries {
+            let entry = entry.unwrap();
+            assert_eq!(entry.nlri.check(), Ok(()), "{family} {entry:?}");
+            assert!(!matches!(entry.nlri, Nlri::Raw(_)), "{family}");
+        }
+    }
 }
 
 #[test]

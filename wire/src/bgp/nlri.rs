@@ -4,12 +4,26 @@
 mod unicast;
 pub mod labeled;
 pub mod vpn;
+pub mod evpn;
+pub mod flowspec;
+pub mod bgp_ls;
+pub mod sr_policy;
+pub mod route_target;
+pub mod mcast_vpn;
+pub mod vpls;
 
+pub use bgp_ls::BgpLs;
+pub use evpn::Evpn;
+pub use flowspec::Flowspec;
 pub use labeled::{Labeled, Labels};
+pub use mcast_vpn::McastVpn;
+pub use route_target::RouteTarget;
+pub use sr_policy::SrPolicy;
+pub use vpls::Vpls;
 pub use vpn::Vpn;
 
 use crate::bgp::family::{self, Family};
-use crate::bgp::{IpVersion, Prefix, Session};
+use crate::bgp::{IpVersion, Prefix, RouteDistinguisher, Session};
 use crate::cursor::Cursor;
 use crate::malformed::Malformed;
 
@@ -22,6 +36,20 @@ pub enum Nlri<'a> {
     Labeled(Labeled<'a>),
     /// IPv4 and IPv6 in VPNs, unicast and multicast.
     Vpn(Vpn<'a>),
+    /// EVPN.
+    Evpn(Evpn<'a>),
+    /// Flow specifications, in VPNs too.
+    Flowspec(Flowspec<'a>),
+    /// BGP-LS, in VPNs too.
+    BgpLs(BgpLs<'a>),
+    /// SR Policy.
+    SrPolicy(SrPolicy),
+    /// Route target constraints.
+    RouteTarget(RouteTarget),
+    /// MCAST-VPN.
+    McastVpn(McastVpn<'a>),
+    /// VPLS.
+    Vpls(Vpls),
     /// All NLRI of a family that this crate does not know, as one piece.
     Raw(&'a [u8]),
 }
@@ -34,7 +62,51 @@ impl Nlri<'_> {
             Self::Prefix(prefix) => Some(prefix),
             Self::Labeled(labeled) => Some(&labeled.prefix),
             Self::Vpn(vpn) => Some(&vpn.prefix),
-            Self::Raw(_) => None,
+            Self::Evpn(_)
+            | Self::Flowspec(_)
+            | Self::BgpLs(_)
+            | Self::SrPolicy(_)
+            | Self::RouteTarget(_)
+            | Self::McastVpn(_)
+            | Self::Vpls(_)
+            | Self::Raw(_) => None,
+        }
+    }
+
+    /// Which VPN's, where the family has a route distinguisher.
+    #[must_use]
+    pub fn distinguisher(&self) -> Option<RouteDistinguisher> {
+        match self {
+            Self::Vpn(vpn) => Some(vpn.distinguisher),
+            Self::Evpn(evpn) => evpn.route().ok()?.distinguisher,
+            Self::Flowspec(rule) => rule.distinguisher,
+            Self::BgpLs(nlri) => nlri.object().ok()?.distinguisher,
+            Self::McastVpn(mcast) => mcast.route().ok()?.distinguisher,
+            Self::Vpls(vpls) => Some(vpls.distinguisher),
+            Self::Prefix(_) | Self::Labeled(_) | Self::SrPolicy(_) | Self::RouteTarget(_) | Self::Raw(_) => {
+                None
+            }
+        }
+    }
+
+    /// Reads what the entry's own length frames: the inside of EVPN, flowspec, BGP-LS and MCAST-VPN, which may be
+    /// malformed without harm to the entries behind it.
+    ///
+    /// # Errors
+    /// The first defect inside.
+    pub fn check(&self) -> Result<(), Malformed> {
+        match self {
+            Self::Evpn(evpn) => evpn.route().map(|_| ()),
+            Self::McastVpn(mcast) => mcast.route().map(|_| ()),
+            Self::Flowspec(rule) => rule.components().try_for_each(|component| component.map(|_| ())),
+            Self::BgpLs(nlri) => nlri.object()?.descriptors.try_for_each(|tlv| tlv.map(|_| ())),
+            Self::Prefix(_)
+            | Self::Labeled(_)
+            | Self::Vpn(_)
+            | Self::SrPolicy(_)
+            | Self::RouteTarget(_)
+            | Self::Vpls(_)
+            | Self::Raw(_) => Ok(()),
         }
     }
 }
@@ -68,6 +140,13 @@ enum Format {
     Prefix(IpVersion),
     Labeled(IpVersion),
     Vpn(IpVersion),
+    Evpn,
+    Flowspec { version: Option<IpVersion>, vpn: bool },
+    BgpLs { vpn: bool },
+    SrPolicy(IpVersion),
+    RouteTarget,
+    McastVpn,
+    Vpls,
     Raw,
 }
 
@@ -75,6 +154,16 @@ impl Format {
     const fn of(family: Family) -> Self {
         let version = IpVersion::of_afi(family.afi);
         match (version, family.safi) {
+            (None, family::SAFI_EVPN) if family.afi == family::AFI_L2VPN => Self::Evpn,
+            (None, family::SAFI_VPLS) if family.afi == family::AFI_L2VPN => Self::Vpls,
+            (None, family::SAFI_BGP_LS) if family.afi == family::AFI_BGP_LS => Self::BgpLs { vpn: false },
+            (None, family::SAFI_BGP_LS_VPN) if family.afi == family::AFI_BGP_LS => Self::BgpLs { vpn: true },
+            (None, _) if family.afi != family::AFI_L2VPN => Self::Raw,
+            (_, family::SAFI_FLOWSPEC) => Self::Flowspec { version, vpn: false },
+            (_, family::SAFI_FLOWSPEC_VPN) => Self::Flowspec { version, vpn: true },
+            (Some(version), family::SAFI_SR_POLICY) => Self::SrPolicy(version),
+            (Some(_), family::SAFI_ROUTE_TARGET) => Self::RouteTarget,
+            (Some(_), family::SAFI_MCAST_VPN) => Self::McastVpn,
             (Some(version), family::SAFI_UNICAST | family::SAFI_MULTICAST) => Self::Prefix(version),
             (Some(version), family::SAFI_LABELED) => Self::Labeled(version),
             (Some(version), family::SAFI_VPN | family::SAFI_VPN_MULTICAST) => Self::Vpn(version),
@@ -109,6 +198,13 @@ impl<'a> Entries<'a> {
             Format::Vpn(version) => {
                 Nlri::Vpn(vpn::parse(cursor, version, self.multiple_labels, self.withdraw)?)
             }
+            Format::Evpn => Nlri::Evpn(evpn::parse(cursor)?),
+            Format::Flowspec { version, vpn } => Nlri::Flowspec(flowspec::parse(cursor, version, vpn)?),
+            Format::BgpLs { vpn } => Nlri::BgpLs(bgp_ls::parse(cursor, vpn)?),
+            Format::SrPolicy(version) => Nlri::SrPolicy(sr_policy::parse(cursor, version)?),
+            Format::RouteTarget => Nlri::RouteTarget(route_target::parse(cursor)?),
+            Format::McastVpn => Nlri::McastVpn(mcast_vpn::parse(cursor)?),
+            Format::Vpls => Nlri::Vpls(vpls::parse(cursor)?),
             Format::Raw => Nlri::Raw(cursor.take(cursor.remaining())?),
         };
         let octets = start.get(..start.len() - cursor.remaining()).unwrap_or_default();
@@ -167,6 +263,22 @@ mod tests {
             .map(|entry| entry.unwrap().path_id)
             .collect();
         assert_eq!(ids, [Some(0), Some(7)]);
+    }
+
+    #[test]
+    fn every_known_family_has_a_format_and_no_other() {
+        for family in Family::KNOWN {
+            assert!(!matches!(Format::of(family), Format::Raw), "{family}");
+        }
+        for afi in [0, 1, 2, 3, 25, 16388] {
+            for safi in 0..=255 {
+                let family = Family::new(afi, safi);
+                assert!(
+                    Family::KNOWN.contains(&family) || matches!(Format::of(family), Format::Raw),
+                    "{family}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::bgp::attribute::{Attribute, Attributes, MpReach, MpUnreach, code};
 use crate::bgp::verdict::{Finding, Findings, Judge, Verdict};
-use crate::bgp::{Entries, Family, NextHop, Session};
+use crate::bgp::{Entries, Entry, Family, NextHop, Session};
 use crate::cursor::Cursor;
 use crate::malformed::{Malformed, Reason};
 
@@ -99,7 +99,8 @@ impl<'a> Update<'a> {
         findings.extend(judge.by_ref().filter_map(|judged| judged.finding));
         findings.extend(judge.finish(self));
         for routes in self.routes().flatten() {
-            findings.extend(routes.entries(session).filter_map(|entry| Some(routes.finding(entry.err()?))));
+            let defect = |entry: Result<Entry<'_>, _>| entry.and_then(|entry| entry.nlri.check()).err();
+            findings.extend(routes.entries(session).filter_map(defect).map(|bad| routes.finding(bad)));
         }
         findings
     }
