@@ -125,11 +125,19 @@ impl<'a> Value<'a> {
 ///
 /// For readers that know what a field is from its id and take what width comes.
 #[must_use]
+#[inline]
 pub fn number(octets: &[u8]) -> Option<u64> {
-    let start = 8_usize.checked_sub(octets.len()).filter(|start| *start < 8)?;
-    let mut wide = [0; 8];
-    wide.get_mut(start..)?.copy_from_slice(octets);
-    Some(u64::from_be_bytes(wide))
+    // The sizes of the wire each as one load; the others are rare.
+    match *octets {
+        [a] => Some(u64::from(a)),
+        [a, b] => Some(u64::from(u16::from_be_bytes([a, b]))),
+        [a, b, c, d] => Some(u64::from(u32::from_be_bytes([a, b, c, d]))),
+        [a, b, c, d, e, f, g, h] => Some(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        _ if matches!(octets.len(), 3 | 5..=7) => {
+            Some(octets.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)))
+        }
+        _ => None,
+    }
 }
 
 fn unsigned<'a>(octets: &[u8], maximum: u64) -> Result<Value<'a>, Unfit> {
@@ -235,7 +243,7 @@ fn civil(day_since_1970: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Time, Unfit, Value};
+    use super::{Time, Unfit, Value, number};
     use crate::element::DataType;
     use std::string::ToString;
 
@@ -250,6 +258,15 @@ mod tests {
             Value::decode(DataType::Signed64, &[0x80, 0, 0, 0, 0, 0, 0, 0]),
             Ok(Value::Signed(i64::MIN))
         );
+    }
+
+    #[test]
+    fn numbers_have_one_to_eight_octets() {
+        let octets = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+        for length in 0..=9 {
+            let value = octets[..length].iter().fold(0_u64, |value, octet| value << 8 | u64::from(*octet));
+            assert_eq!(number(&octets[..length]), (1..=8).contains(&length).then_some(value));
+        }
     }
 
     #[test]
