@@ -65,9 +65,10 @@ if rustup run nightly rustc --print sysroot >/dev/null 2>&1 &&
 else
     link=1
 fi
+toolchains=$(rustup toolchain list)
 tools=()
 command -v bpf-linker >/dev/null || tools+=("bpf-linker $linker_version")
-if [ "$link" = 1 ] && ! rustup toolchain list | grep -q '^debian\b'; then
+if [ "$link" = 1 ] && ! grep -q '^debian\b' <<<"$toolchains"; then
     tools+=("a rustup link 'debian' to /usr")
 fi
 
@@ -133,7 +134,7 @@ if [ ${#missing[@]} -gt 0 ]; then
             apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" </dev/null
     )
 fi
-if [ "$link" = 1 ] && ! rustup toolchain list | grep -q '^debian\b'; then
+if [ "$link" = 1 ] && ! grep -q '^debian\b' <<<"$toolchains"; then
     rustup toolchain link debian /usr
 fi
 if ! command -v bpf-linker >/dev/null; then
