@@ -4,7 +4,7 @@
 #
 #   lab.sh up NAME [QUEUES]     three routers, their hosts, the far side and the collector
 #   lab.sh pair NAME [QUEUES]   two namespaces, a and b, joined by one veth pair
-#   lab.sh exec NAME WHO CMD..  runs CMD in one namespace
+#   lab.sh exec NAME WHO CMD..  runs CMD in one namespace, with that namespace's /sys and a BPF file system of its own
 #   lab.sh show NAME            namespaces, devices, addresses
 #   lab.sh down NAME            ends what runs in the namespaces and removes them
 #   lab.sh keep                 `up` as "lab", left standing, and how to enter it
@@ -178,7 +178,8 @@ exec)
     [ $# -ge 4 ] || usage
     who=$3
     shift 3
-    exec ip netns exec "$(ns "$who")" "$@"
+    # ip gives the command a /sys of its own, without the BPF file system: a fresh one, for its life.
+    exec ip netns exec "$(ns "$who")" sh -c 'mount -t bpf bpf /sys/fs/bpf && exec "$@"' sh "$@"
     ;;
 *) usage ;;
 esac

@@ -21,11 +21,6 @@ def enter(path):
             raise OSError(ctypes.get_errno(), f"cannot enter {path}")
 
 
-def pins():
-    """Every path below the BPF file system."""
-    return {os.path.join(folder, name) for folder, _, names in os.walk("/sys/fs/bpf") for name in names}
-
-
 class Millrace:
     """In: a configuration. Out: counters and tables of the running process, and what the kernel says about it."""
 
@@ -69,7 +64,6 @@ kinds = ["flow", "route"]
 '''
             )
         self.process, self.known, self.outcome = None, {}, None
-        self.pins = pins()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY)
         enter(f"/run/netns/{namespace}")
 
@@ -80,8 +74,12 @@ kinds = ["flow", "route"]
 
     def start(self):
         with open(self.log, "wb") as log:
+            # ip gives it a /sys of its own: the shell adds a BPF file system and, at the end, says what is left there.
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, self.binary, "run", "--config", self.config],
+                ["ip", "netns", "exec", self.namespace, "sh", "-c",
+                 'mount -t bpf bpf /sys/fs/bpf || exit; left=$1; shift; "$@"; status=$?; '
+                 'find /sys/fs/bpf -mindepth 1 ! -name "*.debug" >"$left"; exit $status',
+                 "sh", f"{self.work}/left", self.binary, "run", "--config", self.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )
         self.wait_ready(20)
@@ -126,7 +124,7 @@ kinds = ["flow", "route"]
             return []
 
     def parts(self):
-        """Process ids of the keeper's children by role, as the kernel lists them."""
+        """Process ids of the keeper (`run`) and of its children by role, as the kernel lists them."""
         found, waiting = {}, [self.process.pid]
         while waiting:
             pid = waiting.pop()
@@ -137,8 +135,8 @@ kinds = ["flow", "route"]
                     words = file.read().split("\0")
             except OSError:
                 continue
-            for role in ("dataplane", "control"):
-                if any(word.strip("-") == role for word in words[1:]):
+            for role in ("run", "control", "dataplane"):
+                if words[0] != "sh" and role in words[1:2]:
                     found[role] = pid
         return found
 
@@ -185,7 +183,8 @@ kinds = ["flow", "route"]
         left = [f"process {pid} ({role})" for role, pid in self.known.items() if os.path.exists(f"/proc/{pid}")]
         if self.attached() != "none":
             left.append("an XDP program")
-        return left + sorted(pins() - self.pins)
+        with open(f"{self.work}/left", encoding="utf-8") as pins:
+            return left + [pin.strip() for pin in pins]
 
     def stop(self):
         """TERM, once; how many seconds it took and the exit status. KILL after 10 s."""
@@ -193,7 +192,7 @@ kinds = ["flow", "route"]
             self.known = self.parts()
             began = time.monotonic()
             if self.process.poll() is None:
-                self.process.send_signal(signal.SIGTERM)
+                os.kill(self.known.get("run", self.process.pid), signal.SIGTERM)
                 try:
                     self.process.wait(10)
                 except subprocess.TimeoutExpired:

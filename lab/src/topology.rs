@@ -62,11 +62,12 @@ impl Topology {
         Path::new("/run/netns").join(self.namespace(who))
     }
 
-    /// A command that will run inside; `ip netns exec` becomes the program, so its process id is the program's.
+    /// A command that will run inside, with the namespace's `/sys` and a BPF file system of its own that ends with
+    /// it. What starts it becomes the program, so its process id is the program's.
     #[must_use]
     pub fn command(&self, who: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace(who)]).arg(program);
+        let mut command = Command::new(script("lab.sh"));
+        command.args(["exec", &self.name, who]).arg(program);
         command
     }
 
