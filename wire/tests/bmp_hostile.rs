@@ -53,12 +53,41 @@ fn walk_update(update: wire::bgp::Update<'_>) -> usize {
     let mut seen = usize::from(update.end_of_rib().is_some());
     for session in [Session::FOUR_OCTET, all, narrow] {
         seen += update.findings(&session).count();
-        seen += update.judge(&session).map(|judged| format!("{:?}", judged.value).len()).sum::<usize>();
+        seen += update.judge(&session).map(|judged| walk_value(&judged.value)).sum::<usize>();
         let entries = update.routes().flatten().flat_map(|routes| routes.entries(&session));
         seen += entries.map(|entry| entry.map_or(0, |entry| walk_nlri(&entry.nlri))).sum::<usize>();
         seen += usize::from(session.plausible_as_width(&update).is_some());
     }
     seen
+}
+
+fn walk_value(value: &Value<'_>) -> usize {
+    let mut text = format!("{value:?}");
+    if let Value::AsPath(path) = value {
+        text += &format!("{:?} {:?} {}", path.numbers().collect::<Vec<_>>(), path.origin(), path.hops());
+    }
+    if let Value::Tunnels(tunnels) = value {
+        for tunnel in *tunnels {
+            text += &format!("{:?}", tunnel.sub_tlvs().collect::<Vec<_>>());
+        }
+    }
+    if let Value::LinkState(tlvs) = value {
+        for tlv in tlvs.flatten() {
+            text += &format!("{:?}", tlv.value(None));
+        }
+    }
+    if let Value::PrefixSid(tlvs) = value {
+        for tlv in *tlvs {
+            text += &format!("{tlv:?}");
+            if let PrefixSidTlv::Srv6Service { sids, .. } = tlv {
+                text += &format!("{:?}", sids.collect::<Vec<_>>());
+            }
+        }
+    }
+    if let Value::AttrSet(set) = value {
+        text += &set.attributes.flatten().count().to_string();
+    }
+    text.len()
 }
 
 fn walk_nlri(nlri: &Nlri<'_>) -> usize {
@@ -119,6 +148,12 @@ fn typed_fields() -> Vec<(Family, Vec<u8>)> {
     ]
 }
 
+/// Prefix-SID with one SRv6 SID and its structure.
+const SRV6: [u8; 37] = [
+    5, 0, 34, 0, 1, 0, 30, 0, 0x20, 0x01, 0x0d, 0xb8, 0x00, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x00,
+    0x3f, 0, 1, 0, 6, 32, 16, 16, 0, 16, 48,
+];
+
 fn samples() -> Vec<Vec<u8>> {
     let mut peer = emit_bmp::peer(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 65001, Ipv4Addr::new(10, 0, 0, 1));
     peer.seconds = 1;
@@ -142,6 +177,12 @@ fn samples() -> Vec<Vec<u8>> {
         .next_hop(Ipv4Addr::new(192, 0, 2, 1))
         .communities(&[Community::NO_EXPORT])
         .attribute(0xc0, 7, &[0, 0, 0xfd, 0xe8, 192, 0, 2, 1])
+        .attribute(0xc0, 22, &[0, 6, 0x00, 0x06, 0x41, 192, 0, 2, 1])
+        .attribute(0xc0, 23, &[0, 15, 0, 13, 12, 6, 0, 0, 0, 0, 0, 100, 128, 0, 2, 9, 9])
+        .attribute(0x80, 29, &[0x04, 0x47, 0, 3, 0, 0, 10, 0x04, 0x04, 0, 4, 10, 0, 0, 1])
+        .attribute(0xc0, 40, &[1, 0, 7, 0, 0, 0, 0, 0, 0, 91])
+        .attribute(0xc0, 40, &SRV6)
+        .attribute(0xc0, 128, &[0, 0, 0xfd, 0xe8, 0x40, 1, 1, 0])
         .attribute(0x80, 26, &[1, 0, 11, 0, 0, 0, 0, 0, 0, 0, 9])
         .mp_reach(Family::IPV4_VPN, &[0; 12], &vpn)
         .mp_unreach(Family::IPV6_UNICAST, &unicast)

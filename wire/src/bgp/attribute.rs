@@ -6,7 +6,11 @@ use core::net::Ipv4Addr;
 use crate::bgp::community::{
     ClusterList, Communities, ExtendedCommunities, Ipv6ExtendedCommunities, LargeCommunities,
 };
-use crate::bgp::{AsPath, AsWidth, Family, NextHop};
+use crate::bgp::link_state::LsTlvs;
+use crate::bgp::multiprotocol::{MpReach, MpUnreach};
+use crate::bgp::prefix_sid::PrefixSid;
+use crate::bgp::tunnel::{PmsiTunnel, Tunnels};
+use crate::bgp::{AsPath, AsWidth};
 use crate::cursor::Cursor;
 use crate::malformed::{Malformed, Reason};
 
@@ -144,6 +148,18 @@ pub enum Value<'a> {
     Aigp(Option<u64>),
     /// `LARGE_COMMUNITY`.
     LargeCommunities(LargeCommunities<'a>),
+    /// `PMSI_TUNNEL`.
+    PmsiTunnel(PmsiTunnel<'a>),
+    /// Tunnel encapsulation: SR policies travel in it.
+    Tunnels(Tunnels<'a>),
+    /// BGP-LS: what is known of the node, link or prefix.
+    LinkState(LsTlvs<'a>),
+    /// BGP Prefix-SID: MPLS and SRv6 segments.
+    PrefixSid(PrefixSid<'a>),
+    /// `ATTR_SET`: the attributes of a customer's route.
+    AttrSet(AttrSet<'a>),
+    /// BFD discriminator: mode and discriminator (RFC 9026 section 3.1.6).
+    BfdDiscriminator(u8, u32),
     /// OTC: only to customers, from this AS (RFC 9234).
     OnlyToCustomer(u32),
     /// Any other attribute, or a malformed one: its octets.
@@ -183,6 +199,19 @@ impl<'a> Attribute<'a> {
             code::AIGP => Value::Aigp(aigp(self.value)?),
             code::LARGE_COMMUNITIES => {
                 Value::LargeCommunities(LargeCommunities::new(octets).ok_or_else(bad_length)?)
+            }
+            code::PMSI_TUNNEL => Value::PmsiTunnel(PmsiTunnel::parse(self.value)?),
+            code::TUNNEL_ENCAPSULATION => Value::Tunnels(Tunnels::parse(self.value)?),
+            code::BGP_LS => {
+                let tlvs = LsTlvs::new(self.value);
+                { tlvs }.try_for_each(|tlv| tlv.map(|_| ()))?;
+                Value::LinkState(tlvs)
+            }
+            code::PREFIX_SID => Value::PrefixSid(PrefixSid::parse(self.value)?),
+            code::ATTR_SET => Value::AttrSet(AttrSet::parse(self.value)?),
+            code::BFD_DISCRIMINATOR => {
+                let mut cursor = self.value;
+                Value::BfdDiscriminator(cursor.u8()?, cursor.u32()?)
             }
             code::ONLY_TO_CUSTOMER => Value::OnlyToCustomer(self.u32()?),
             _ => Value::Other(octets),
@@ -257,52 +286,22 @@ impl Aggregator {
     }
 }
 
-/// Routes announced for a family (RFC 4760 section 3).
+/// The attributes of a customer's route, carried through a provider (RFC 6368 section 5).
 #[derive(Debug, Clone, Copy)]
-pub struct MpReach<'a> {
-    /// Their family.
-    pub family: Family,
-    /// Where their traffic goes to.
-    pub next_hop: NextHop<'a>,
-    /// Their NLRI.
-    pub nlri: Cursor<'a>,
+pub struct AttrSet<'a> {
+    /// The customer's AS.
+    pub origin_as: u32,
+    /// The attributes; their AS numbers have 4 octets.
+    pub attributes: Attributes<'a>,
 }
 
-impl<'a> MpReach<'a> {
-    /// Reads the value of `MP_REACH_NLRI`.
-    ///
-    /// # Errors
-    /// `truncated`, `bad_next_hop`.
-    pub fn parse(mut value: Cursor<'a>) -> Result<Self, Malformed> {
-        let family = family(&mut value)?;
-        let length = value.u8()?;
-        let next_hop = NextHop::parse(value.split(usize::from(length))?, family)?;
-        value.skip(1)?; // reserved; once the number of subnetwork points of attachment
-        Ok(Self { family, next_hop, nlri: value })
+impl<'a> AttrSet<'a> {
+    fn parse(mut value: Cursor<'a>) -> Result<Self, Malformed> {
+        let origin_as = value.u32()?;
+        let attributes = Attributes::new(value);
+        { attributes }.try_for_each(|attribute| attribute.map(|_| ()))?;
+        Ok(Self { origin_as, attributes })
     }
-}
-
-/// Routes withdrawn for a family (RFC 4760 section 4).
-#[derive(Debug, Clone, Copy)]
-pub struct MpUnreach<'a> {
-    /// Their family.
-    pub family: Family,
-    /// Their NLRI; without any this marks the end of the family's table (RFC 4724 section 2).
-    pub nlri: Cursor<'a>,
-}
-
-impl<'a> MpUnreach<'a> {
-    /// Reads the value of `MP_UNREACH_NLRI`.
-    ///
-    /// # Errors
-    /// `truncated`.
-    pub fn parse(mut value: Cursor<'a>) -> Result<Self, Malformed> {
-        Ok(Self { family: family(&mut value)?, nlri: value })
-    }
-}
-
-fn family(value: &mut Cursor<'_>) -> Result<Family, Malformed> {
-    Ok(Family { afi: value.u16()?, safi: value.u8()? })
 }
 
 fn aigp(mut value: Cursor<'_>) -> Result<Option<u64>, Malformed> {
@@ -430,14 +429,12 @@ mod tests {
     }
 
     #[test]
-    fn multiprotocol_routes_have_family_next_hop_and_nlri() {
-        let mut octets = std::vec![0, 2, 1, 16]; // IPv6 unicast, next hop of 16 octets
-        octets.extend_from_slice(&[0x20; 16]);
-        octets.extend_from_slice(&[0, 8, 0x20]); // reserved, 2000::/8
-        let Ok(Value::MpReach(reach)) = value(code::MP_REACH, &octets) else { panic!() };
-        assert_eq!((reach.family, reach.nlri.rest()), (Family::IPV6_UNICAST, &[8, 0x20][..]));
-        assert_eq!(value(code::MP_REACH, &octets[..20]).unwrap_err(), Reason::Truncated);
-        let Ok(Value::MpUnreach(unreach)) = value(code::MP_UNREACH, &[0, 2, 1]) else { panic!() };
-        assert!(unreach.nlri.is_empty());
+    fn nested_attributes_must_be_framed() {
+        let octets = [0, 0, 0xfd, 0xe8, 0x40, 1, 1, 0];
+        let Ok(Value::AttrSet(set)) = value(code::ATTR_SET, &octets) else { panic!() };
+        assert_eq!((set.origin_as, set.attributes.count()), (65000, 1));
+        assert!(value(code::ATTR_SET, &octets[..7]).is_err());
+        assert!(value(code::ATTR_SET, &octets[..3]).is_err());
+        assert!(value(code::BGP_LS, &[4, 0x47, 0, 3, 0, 0]).is_err());
     }
 }

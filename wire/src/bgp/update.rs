@@ -1,7 +1,8 @@
 //! UPDATE: a message body in, withdrawn routes, attributes and announced routes out. Nothing that reads is lost for
 //! something that does not: what stands whole before a defect is given, the defect is told.
 
-use crate::bgp::attribute::{Attribute, Attributes, MpReach, MpUnreach, code};
+use crate::bgp::attribute::{Attribute, Attributes, code};
+use crate::bgp::multiprotocol::{MpReach, MpUnreach};
 use crate::bgp::verdict::{Finding, Findings, Judge, Verdict};
 use crate::bgp::{Entries, Entry, Family, NextHop, Session};
 use crate::cursor::Cursor;
