@@ -241,17 +241,14 @@ struct Kept<'a> {
 }
 
 fn kept<'a>(family: Family, nlri: &Nlri<'a>) -> Option<Kept<'a>> {
-    match nlri {
-        _ if !is_kept(family) => None,
-        Nlri::Prefix(prefix) => Some(Kept { prefix: *prefix, rd: None, labels: &[] }),
-        Nlri::Labeled(labeled) => {
-            Some(Kept { prefix: labeled.prefix, rd: None, labels: labeled.labels.entries() })
-        }
-        Nlri::Vpn(vpn) => {
-            Some(Kept { prefix: vpn.prefix, rd: Some(vpn.distinguisher.0), labels: vpn.labels.entries() })
-        }
-        Nlri::Raw(_) => None,
-    }
+    let prefix = *nlri.prefix().filter(|_| is_kept(family))?;
+    Some(if let Nlri::Labeled(labeled) = nlri {
+        Kept { prefix, rd: None, labels: labeled.labels.entries() }
+    } else if let Nlri::Vpn(vpn) = nlri {
+        Kept { prefix, rd: Some(vpn.distinguisher.0), labels: vpn.labels.entries() }
+    } else {
+        Kept { prefix, rd: None, labels: &[] }
+    })
 }
 
 /// The rules under which the NLRI read whole: those agreed on, or with path identifiers the other way round where

@@ -37,6 +37,15 @@ struct Stream {
     /// Distance of `next` from the stream's first octet.
     distance: u64,
     fin: Option<u64>,
+    /// The stream began with a SYN that carries octets, and nothing has told yet whether the SYN counts.
+    syn_is_uncounted: bool,
+}
+
+/// The sequence number of a segment's first octet. A SYN takes a number of its own (RFC 9293 section 3.4), but
+/// captures that programs have made put the first octets into the SYN and do not count it: with octets in it, it
+/// is taken as not counted until the next segment shows otherwise.
+fn start(segment: &Segment<'_>) -> u32 {
+    segment.sequence.wrapping_add(u32::from(segment.syn && segment.payload.is_empty()))
 }
 
 impl Streams {
@@ -49,7 +58,10 @@ impl Streams {
         mut accept: impl FnMut(Input<'_>) -> usize,
     ) {
         let key = (from, to);
-        if segment.syn && self.streams.get(&key).is_some_and(|s| s.next != segment.sequence.wrapping_add(1)) {
+        let length = u32::try_from(segment.payload.len()).unwrap_or(0);
+        let is_known =
+            |stream: &Stream| [start(&segment), start(&segment).wrapping_add(length)].contains(&stream.next);
+        if segment.syn && self.streams.get(&key).is_some_and(|stream| !is_known(stream)) {
             // The same two ports again: a new stream without the old one's end in sight.
             self.close(key, StreamEnd::Timeout, &mut accept);
         }
@@ -65,7 +77,7 @@ impl Streams {
             }
             let id = StreamId(self.next_id);
             self.next_id += 1;
-            let next = segment.sequence.wrapping_add(u32::from(segment.syn));
+            let next = start(&segment);
             accept(Input::Opened { stream: id, from, to });
             let stream = Stream {
                 id,
@@ -75,6 +87,7 @@ impl Streams {
                 later_octets: 0,
                 distance: 0,
                 fin: None,
+                syn_is_uncounted: segment.syn && !segment.payload.is_empty(),
             };
             self.streams.insert(key, stream);
         }
@@ -119,7 +132,13 @@ impl Streams {
 impl Stream {
     /// Puts a segment in its place. Returns octets given up because too much waited behind a hole.
     fn take(&mut self, segment: Segment<'_>) -> u64 {
-        let first = segment.sequence.wrapping_add(u32::from(segment.syn));
+        let first = start(&segment);
+        if self.syn_is_uncounted && !segment.syn {
+            self.syn_is_uncounted = false;
+            if first == self.next.wrapping_add(1) {
+                self.next = first;
+            }
+        }
         // Distances are modulo 2^32; a segment is old when it lies in the half behind `next`.
         let ahead = first.wrapping_sub(self.next).cast_signed();
         let (at, payload) = if ahead < 0 {
@@ -240,6 +259,19 @@ mod tests {
         ]);
         assert_eq!(data, b"abcdefgh");
         assert_eq!(events, ["opened", "Fin"]);
+    }
+
+    #[test]
+    fn octets_in_the_first_segment_are_read_whether_or_not_its_syn_counts() {
+        for next in [103, 104] {
+            let (data, events) = run(&[
+                (100, true, false, b"abc"),
+                (next, false, false, b"def"),
+                (next + 3, false, true, b""),
+            ]);
+            assert_eq!(data, b"abcdef");
+            assert_eq!(events, ["opened", "Fin"]);
+        }
     }
 
     #[test]
