@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use wire::bgp::attribute::Origin;
 use wire::bgp::nlri::flowspec::Condition;
+use wire::bgp::prefix_sid::PrefixSidTlv;
 use wire::bgp::{
-    AsWidth, Community, Entries, Family, Nlri, Prefix, RouteDistinguisher, SegmentKind, Session,
+    AsWidth, Community, Entries, Family, Nlri, Prefix, RouteDistinguisher, SegmentKind, Session, Value,
 };
 use wire::bmp::{self, Framed, Message, RibView};
 use wire::emit::{bgp as emit_bgp, bmp as emit_bmp};
