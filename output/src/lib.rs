@@ -10,4 +10,8 @@
 
 pub mod sink;
 pub mod distribute;
+pub mod json;
+pub mod columns;
+pub mod file;
+pub mod parquet;
 pub mod null;

@@ -1,6 +1,6 @@
 //! A capture's packets -> a collector: each packet becomes the inputs that a live collector would have had.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use etherparse::IpNumber;
 
@@ -13,6 +13,9 @@ use crate::input::{Input, Now, StreamId};
 use crate::outlet::Outlet;
 use crate::settings::PortProtocol;
 
+/// The one stream of payload files; streams of captures count from 0.
+const PAYLOAD_STREAM: StreamId = StreamId(u64::MAX);
+
 /// Plays captures into a collector. One a run of `decode`.
 #[derive(Debug, Default)]
 pub struct Player {
@@ -22,6 +25,7 @@ pub struct Player {
     any_bmp_port: bool,
     deferred: Option<Vec<(Now, SocketAddr, SocketAddr, Vec<u8>)>>,
     now: Now,
+    payload_rest: Vec<u8>,
     /// Packets seen.
     pub packets: u64,
     /// Packets that carry neither UDP nor TCP.
@@ -72,12 +76,15 @@ impl Player {
         self.now.frame += 1;
         let to = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), source.port);
         if source.protocol == PortProtocol::Bmp {
-            let stream = StreamId(u64::MAX - self.now.frame);
-            collector.accept(self.now, Input::Opened { stream, from: source.from, to }, out);
-            let mut rest = octets;
-            while !rest.is_empty() {
-                let consumed = collector.accept(self.now, Input::Received { stream, octets: rest }, out);
-                rest = rest.get(consumed..).unwrap_or(&[]);
+            // The files are one stream: a message may begin in one and end in the next.
+            if self.now.frame == 1 {
+                collector.accept(self.now, Input::Opened { stream: PAYLOAD_STREAM, from: source.from, to }, out);
+            }
+            self.payload_rest.extend_from_slice(octets);
+            while !self.payload_rest.is_empty() {
+                let input = Input::Received { stream: PAYLOAD_STREAM, octets: &self.payload_rest };
+                let consumed = collector.accept(self.now, input, out).min(self.payload_rest.len());
+                self.payload_rest.drain(..consumed);
                 if consumed == 0 {
                     break;
                 }
@@ -101,6 +108,12 @@ impl Player {
             collector.accept(now, Input::Datagram { from, to, payload: &payload }, out);
             after_each(out);
         }
+    }
+
+    /// Time and number of the packet played last.
+    #[must_use]
+    pub const fn now(&self) -> Now {
+        self.now
     }
 
     /// What the capture itself lacked, by name.
@@ -146,9 +159,3 @@ pub const DEFAULT_PORTS: [(u16, PortProtocol); 9] = [
     (10_179, PortProtocol::Bmp),
     (11_019, PortProtocol::Bmp),
 ];
-
-/// Whether two addresses are the same host's, IPv4-mapped or not.
-#[must_use]
-pub fn same_host(a: IpAddr, b: IpAddr) -> bool {
-    crate::sixteen(a) == crate::sixteen(b)
-}

@@ -1,0 +1,137 @@
+//! Path attributes in canonical form -> JSON, with the RFC 7606 verdict on each damaged one.
+
+use std::borrow::Cow;
+
+use wire::bgp::attribute::code;
+use wire::bgp::{NextHop, SegmentKind, Session, Update, Value, Verdict};
+use wire::cursor::Cursor;
+
+use super::text::Json;
+
+/// Damaged attributes named in one line.
+const MAX_ERRORS: usize = 16;
+
+/// Writes the attributes as keys of the open object.
+pub(super) fn attributes(json: &mut Json<'_>, octets: &[u8]) {
+    let nothing = Cursor::new(&[]);
+    let update = Update { withdrawn: nothing, attributes: Cursor::new(octets), nlri: nothing, damage: None };
+    let multiprotocol = update.attributes().flatten().any(|attribute| attribute.code == code::MP_REACH);
+    let mut errors: [Option<(u8, Verdict)>; MAX_ERRORS] = [None; MAX_ERRORS];
+    let mut places = errors.iter_mut();
+    for judged in update.judge(&Session::FOUR_OCTET) {
+        if let Some(finding) = judged.finding {
+            if let Some(place) = places.next() {
+                *place = Some((judged.attribute.code, finding.verdict));
+            }
+            if !matches!(judged.value, Value::Other(_)) {
+                continue;
+            }
+        }
+        attribute(json, judged.attribute.code, judged.value, multiprotocol);
+    }
+    drop(places);
+    if errors.iter().any(Option::is_some) {
+        json.key("errors").open_list();
+        for (code, verdict) in errors.into_iter().flatten() {
+            json.open();
+            json.key("attribute").unsigned(code.into());
+            json.key("verdict").string(verdict.name());
+            json.close();
+        }
+        json.close_list();
+    }
+}
+
+fn attribute(json: &mut Json<'_>, code: u8, value: Value<'_>, multiprotocol: bool) {
+    match value {
+        Value::Origin(origin) => json.key("origin").string(origin.name()),
+        Value::AsPath(path) => {
+            numbers(json.key("asPath"), path.numbers());
+            if !path.is_sequence() {
+                json.key("asPathSegments").open_list();
+                for segment in path.segments() {
+                    json.open();
+                    json.key("type").string(match segment.kind {
+                        SegmentKind::Sequence => "sequence",
+                        SegmentKind::Set => "set",
+                        SegmentKind::ConfedSequence => "confedSequence",
+                        SegmentKind::ConfedSet => "confedSet",
+                    });
+                    numbers(json.key("as"), segment.numbers());
+                    json.close();
+                }
+                json.close_list();
+            }
+        }
+        // With MP_REACH_NLRI the routes of this line have its next hop (RFC 4760 3).
+        Value::NextHop(_) if multiprotocol => {}
+        Value::NextHop(address) => json.key("nextHop").text(address),
+        Value::MpReach(reach) => next_hop(json, &reach.next_hop),
+        Value::MultiExitDisc(med) => json.key("med").unsigned(med.into()),
+        Value::LocalPref(preference) => json.key("localPref").unsigned(preference.into()),
+        Value::AtomicAggregate => json.key("atomicAggregate").boolean(true),
+        Value::Aggregator(aggregator) => {
+            json.key("aggregator").open();
+            json.key("as").unsigned(aggregator.autonomous_system.into());
+            json.key("address").text(aggregator.address);
+            json.close();
+        }
+        Value::Communities(list) => texts(json.key("communities"), list),
+        Value::ExtendedCommunities(list) => texts(json.key("extCommunities"), list),
+        Value::Ipv6ExtendedCommunities(list) => texts(json.key("ipv6ExtCommunities"), list),
+        Value::LargeCommunities(list) => texts(json.key("largeCommunities"), list),
+        Value::OriginatorId(id) => json.key("originatorId").text(id),
+        Value::ClusterList(list) => texts(json.key("clusterList"), list),
+        Value::Aigp(Some(metric)) => json.key("aigp").unsigned(metric),
+        Value::OnlyToCustomer(number) => json.key("otc").unsigned(number.into()),
+        Value::Aigp(None) | Value::MpUnreach(_) | Value::As4Path(_) | Value::As4Aggregator(_) => {}
+        Value::Other(octets) => json.key(&other_key(code)).hex("", octets),
+        #[expect(
+            unreachable_patterns,
+            clippy::wildcard_enum_match_arm,
+            reason = "attributes that get typed later"
+        )]
+        _ => {}
+    }
+}
+
+/// `nextHop`, and `linkLocalNextHop` where there are two.
+fn next_hop(json: &mut Json<'_>, hop: &NextHop<'_>) {
+    if let Some(address) = hop.address() {
+        json.key("nextHop").text(address);
+    }
+    if let Some(address) = hop.link_local() {
+        json.key("linkLocalNextHop").text(address);
+    }
+    if let NextHop::Raw(octets) = hop {
+        json.key("nextHop").hex("0x", octets);
+    }
+}
+
+pub(super) fn numbers(json: &mut Json<'_>, numbers: impl Iterator<Item = u32>) {
+    json.open_list();
+    for number in numbers {
+        json.unsigned(number.into());
+    }
+    json.close_list();
+}
+
+fn texts(json: &mut Json<'_>, texts: impl Iterator<Item = impl std::fmt::Display>) {
+    json.open_list();
+    for text in texts {
+        json.text(text);
+    }
+    json.close_list();
+}
+
+/// Attributes that are printed as hex have the record's name where there is one, else `attr<N>`.
+fn other_key(code: u8) -> Cow<'static, str> {
+    match code {
+        code::PMSI_TUNNEL => "pmsiTunnel".into(),
+        code::TUNNEL_ENCAPSULATION => "tunnelEncap".into(),
+        code::BGP_LS => "linkState".into(),
+        code::PREFIX_SID => "prefixSid".into(),
+        code::ATTR_SET => "attrSet".into(),
+        other => format!("attr{other}").into(),
+    }
+}

@@ -1,0 +1,104 @@
+//! The value of one field of a flow or options record, as records.md writes it.
+
+use wire::cursor::Cursor;
+use wire::element::{DataType, lookup};
+use wire::ipfix::template::Field;
+use wire::list::{BasicList, SubTemplateList, SubTemplateMultiList};
+use wire::value::Value;
+
+use super::text::Json;
+
+/// How deep lists in lists are followed (RFC 6313); deeper ones are printed as hex.
+const MAX_DEPTH: u8 = 4;
+
+/// IE 90, mplsVpnRouteDistinguisher: eight octets that print as an RD.
+const ROUTE_DISTINGUISHER: (u32, u16) = (0, 90);
+
+/// Writes a value that its type allows. `None`: it does not, and nothing was written.
+pub(super) fn value(
+    json: &mut Json<'_>,
+    field: Field,
+    data_type: DataType,
+    octets: &[u8],
+    depth: u8,
+) -> Option<()> {
+    if (field.pen, field.id) == ROUTE_DISTINGUISHER
+        && let Ok(octets) = <[u8; 8]>::try_from(octets)
+    {
+        json.text(wire::bgp::RouteDistinguisher(octets));
+        return Some(());
+    }
+    match Value::decode(data_type, octets).ok()? {
+        Value::Null => json.null(),
+        Value::Unsigned(number) => json.unsigned(number),
+        Value::Signed(number) => json.signed(number),
+        Value::Float32(number) => json.float32(number),
+        Value::Float64(number) => json.float(number),
+        Value::Boolean(value) => json.boolean(value),
+        Value::Mac([a, b, c, d, e, f]) => {
+            json.text(format_args!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"));
+        }
+        Value::Ipv4(address) => json.text(std::net::Ipv4Addr::from(address)),
+        Value::Ipv6(address) => json.address(address),
+        Value::Time(time) => json.time(time.seconds, time.nanoseconds, time.digits),
+        Value::String(text) => {
+            json.utf8(text);
+        }
+        Value::Octets(octets) => json.hex("", octets),
+        Value::Unsigned256(octets) => json.hex("0x", octets),
+        Value::BasicList(octets) => basic_list(json, octets, depth),
+        Value::SubTemplateList(octets) => sub_template_list(json, octets, depth),
+        Value::SubTemplateMultiList(octets) => sub_template_multi_list(json, octets, depth),
+    }
+    Some(())
+}
+
+fn basic_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
+    let Some(list) = BasicList::parse(Cursor::new(octets)).ok().filter(|_| depth < MAX_DEPTH) else {
+        return json.hex("", octets);
+    };
+    let name = wire::element::Name { pen: list.field.pen, id: list.field.id };
+    let data_type = lookup(name.pen, name.id).map(|element| element.data_type);
+    json.open();
+    json.key("semantic").string(list.semantic.name());
+    json.key("element").text(name);
+    json.key("values").open_list();
+    for octets in list.values().map_while(Result::ok) {
+        let written =
+            data_type.and_then(|data_type| value(json, list.field, data_type, octets.rest(), depth + 1));
+        if written.is_none() {
+            json.hex("", octets.rest());
+        }
+    }
+    json.close_list();
+    json.close();
+}
+
+fn sub_template_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
+    let Some(list) = SubTemplateList::parse(Cursor::new(octets)).ok().filter(|_| depth < MAX_DEPTH) else {
+        return json.hex("", octets);
+    };
+    json.open();
+    json.key("semantic").string(list.semantic.name());
+    json.key("templateId").unsigned(list.template_id.into());
+    json.key("octets").hex("", list.records.rest());
+    json.close();
+}
+
+fn sub_template_multi_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
+    let Some(list) = SubTemplateMultiList::parse(Cursor::new(octets)).ok().filter(|_| depth < MAX_DEPTH)
+    else {
+        return json.hex("", octets);
+    };
+    json.open();
+    json.key("semantic").string(list.semantic.name());
+    json.key("groups").open_list();
+    for group in list.groups().map_while(Result::ok) {
+        json.open();
+        json.key("templateId").unsigned(group.template_id.into());
+        json.key("octets").hex("", group.records.rest());
+        json.close();
+    }
+    json.close_list();
+    json.close();
+}
