@@ -27,7 +27,7 @@ pub(super) fn attributes(json: &mut Json<'_>, octets: &[u8]) {
                 continue;
             }
         }
-        attribute(json, judged.attribute.code, judged.value, multiprotocol);
+        attribute(json, judged.attribute.code, judged.attribute.value.rest(), judged.value, multiprotocol);
     }
     drop(places);
     if errors.iter().any(Option::is_some) {
@@ -42,7 +42,7 @@ pub(super) fn attributes(json: &mut Json<'_>, octets: &[u8]) {
     }
 }
 
-fn attribute(json: &mut Json<'_>, code: u8, value: Value<'_>, multiprotocol: bool) {
+fn attribute(json: &mut Json<'_>, code: u8, octets: &[u8], value: Value<'_>, multiprotocol: bool) {
     match value {
         Value::Origin(origin) => json.key("origin").string(origin.name()),
         Value::AsPath(path) => {
@@ -85,13 +85,8 @@ fn attribute(json: &mut Json<'_>, code: u8, value: Value<'_>, multiprotocol: boo
         Value::Aigp(Some(metric)) => json.key("aigp").unsigned(metric),
         Value::OnlyToCustomer(number) => json.key("otc").unsigned(number.into()),
         Value::Aigp(None) | Value::MpUnreach(_) | Value::As4Path(_) | Value::As4Aggregator(_) => {}
-        Value::Other(octets) => json.key(&other_key(code)).hex("", octets),
-        #[expect(
-            unreachable_patterns,
-            clippy::wildcard_enum_match_arm,
-            reason = "attributes that get typed later"
-        )]
-        _ => {}
+        #[expect(clippy::wildcard_enum_match_arm, reason = "attributes whose inside records do not spell out")]
+        _ => json.key(&other_key(code)).hex("", octets),
     }
 }
 
