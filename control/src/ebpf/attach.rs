@@ -105,27 +105,32 @@ pub fn attachment(index: u32) -> Result<(Attachment, u32), EbpfError> {
     let (answer, _) = socket.recv_from_full().map_err(|error| failed(&error))?;
     let answer =
         NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).map_err(|error| failed(&error))?;
-    match answer.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(read(&link)),
-        NetlinkPayload::Error(error) => Err(failed(&error)),
-        other => Err(EbpfError::Netlink(format!("unexpected answer {other:?}"))),
+    if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = &answer.payload {
+        return Ok(read(link));
     }
+    if let NetlinkPayload::Error(error) = &answer.payload {
+        return Err(failed(error));
+    }
+    Err(EbpfError::Netlink(format!("unexpected answer {:?}", answer.payload)))
 }
 
 fn read(link: &LinkMessage) -> (Attachment, u32) {
     let mut found = (Attachment::None, 0);
-    let attributes = link.attributes.iter().filter_map(|attribute| match attribute {
-        LinkAttribute::Xdp(xdp) => Some(xdp),
-        _ => None,
-    });
-    for attribute in attributes.flatten() {
-        match attribute {
-            LinkXdp::Attached(XdpAttached::Driver) => found.0 = Attachment::Native,
-            LinkXdp::Attached(XdpAttached::SocketBuffer) => found.0 = Attachment::Generic,
-            LinkXdp::Attached(XdpAttached::Hardware) => found.0 = Attachment::Offloaded,
-            LinkXdp::Attached(XdpAttached::Multiple) => found.0 = Attachment::Several,
-            LinkXdp::ProgId(id) => found.1 = *id,
-            _ => {}
+    for attribute in &link.attributes {
+        let LinkAttribute::Xdp(attributes) = attribute else { continue };
+        for attribute in attributes {
+            if let LinkXdp::ProgId(id) = attribute {
+                found.1 = *id;
+            } else if let LinkXdp::Attached(attached) = attribute {
+                let known = [
+                    (XdpAttached::None, Attachment::None),
+                    (XdpAttached::Driver, Attachment::Native),
+                    (XdpAttached::SocketBuffer, Attachment::Generic),
+                    (XdpAttached::Hardware, Attachment::Offloaded),
+                ];
+                let ours = known.iter().find(|(theirs, _)| theirs == attached);
+                found.0 = ours.map_or(Attachment::Several, |(_, ours)| *ours);
+            }
         }
     }
     found
@@ -161,7 +166,7 @@ impl Links {
             } else {
                 drop(link);
                 if let Some(pins) = pins {
-                    pins::remove_file(&pins.link(index))?;
+                    pins.remove_link(index)?;
                 }
                 now = attachment(index)?;
             }
@@ -190,7 +195,7 @@ impl Links {
     pub(super) fn detach(&mut self, pins: Option<&Pins>, device: &str) -> Result<(), EbpfError> {
         let index = device_index(device)?;
         self.held.remove(&index);
-        pins.map_or(Ok(()), |pins| pins::remove_file(&pins.link(index)))
+        pins.map_or(Ok(()), |pins| pins.remove_link(index))
     }
 
     /// The link of this instance on the device, from this process or from an earlier one's pin.

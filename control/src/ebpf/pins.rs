@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use aya::maps::MapInfo;
+use aya::programs::links::PinnedLink;
 use dataplane_common::map;
 
 use super::EbpfError;
@@ -102,11 +103,28 @@ impl Pins {
         Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
     }
 
+    /// Removes the pin of a device's link, and with it the link unless this process holds it. When this
+    /// returns the program is off the device: the kernel drops a link with its last descriptor at once, with
+    /// its last pin only later.
+    ///
+    /// # Errors
+    /// When the pin cannot be removed.
+    pub fn remove_link(&self, device_index: u32) -> Result<(), EbpfError> {
+        let path = self.link(device_index);
+        let descriptor = PinnedLink::from_pin(&path);
+        let removed = remove_file(&path);
+        drop(descriptor);
+        removed
+    }
+
     /// Removes every pin and the directory. Links whose last holder was the pin detach.
     ///
     /// # Errors
     /// When a file or directory cannot be removed.
     pub fn remove(self) -> Result<(), EbpfError> {
+        for index in self.links()? {
+            self.remove_link(index)?;
+        }
         for part in ["links", "maps"] {
             let path = self.directory.join(part);
             let entries = fs::read_dir(&path).map_err(|error| failed("cannot read", &path, error))?;
@@ -120,7 +138,7 @@ impl Pins {
 }
 
 /// Removes a pin; one that is gone already is no error.
-pub(super) fn remove_file(path: &Path) -> Result<(), EbpfError> {
+fn remove_file(path: &Path) -> Result<(), EbpfError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("cannot remove", path, error)),
         _ => Ok(()),

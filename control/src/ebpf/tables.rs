@@ -256,16 +256,14 @@ fn gone_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
 
 /// E2BIG of an update says that the map is full.
 fn full_or(name: &'static str, limit: u32) -> impl Fn(MapError) -> EbpfError {
-    move |error| match error {
-        MapError::SyscallError(ref call)
-            if matches!(
-                call.io_error.kind(),
-                std::io::ErrorKind::ArgumentListTooLong | std::io::ErrorKind::StorageFull
-            ) =>
+    use std::io::ErrorKind::{ArgumentListTooLong, StorageFull};
+    move |error| {
+        if let MapError::SyscallError(call) = &error
+            && matches!(call.io_error.kind(), ArgumentListTooLong | StorageFull)
         {
-            EbpfError::Full { name, limit }
+            return EbpfError::Full { name, limit };
         }
-        error => EbpfError::Map { name, error },
+        EbpfError::Map { name, error }
     }
 }
 
