@@ -10,5 +10,15 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod command;
 pub mod config;
+pub mod process;
 pub mod ebpf;
+pub mod steering;
+pub mod sockets;
+pub mod kernel;
+pub mod reconcile;
+pub mod nic;
+pub mod totals;
+pub mod metrics;
+pub mod admin;

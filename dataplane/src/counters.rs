@@ -119,8 +119,9 @@ impl Block {
             routes,
             sequence_lost,
             flow_events,
+            rib,
         } = ledgers;
-        let arrays: [&mut [u64]; 11] = [
+        let arrays: [&mut [u64]; 12] = [
             packets,
             messages_in,
             messages.as_flattened_mut(),
@@ -132,6 +133,7 @@ impl Block {
             routes,
             sequence_lost,
             flow_events,
+            rib,
         ];
         for word in arrays.into_iter().flatten() {
             visit(word, true);

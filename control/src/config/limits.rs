@@ -58,8 +58,10 @@ limits! {
     max_attribute_octets_per_router: usize = 1_073_741_824, 65_536..=1_099_511_627_776;
     /// BMP streams of one worker.
     max_streams_per_worker: usize = 4_096, 1..=1_000_000;
-    /// Frames of the memory that the rings of one RX queue share; a power of two.
-    frames_per_queue: u32 = 16_384, 512..=1_048_576;
+    /// Frames that one worker's ring of one RX queue holds; a power of two.
+    ring_frames: u32 = 2_048, 64..=1_048_576;
+    /// Frames of an RX queue's memory beyond those that all rings of the queue hold.
+    spare_frames: u32 = 2_048, 64..=1_048_576;
     /// Octets of one frame: 2048 or 4096.
     frame_size_bytes: u32 = 2_048, 2_048..=4_096;
     /// Octets that a kernel UDP socket may hold back.
@@ -67,7 +69,7 @@ limits! {
     /// Rows of one batch.
     batch_rows: u32 = 1_024, 1..=1_048_576;
     /// Octets of the long values of one batch.
-    batch_octets: usize = 1_048_576, 4_096..=1_073_741_824;
+    batch_octets: u32 = 1_048_576, 4_096..=1_073_741_824;
     /// Batches of one table of one worker.
     batches_per_table: usize = 16, 2..=65_536;
     /// Batches that may wait for one sink.
@@ -86,8 +88,7 @@ limits! {
 
 impl Limits {
     fn check_powers(&self) -> Result<(), ConfigError> {
-        let powers =
-            [("frames_per_queue", self.frames_per_queue), ("frame_size_bytes", self.frame_size_bytes)];
+        let powers = [("ring_frames", self.ring_frames), ("frame_size_bytes", self.frame_size_bytes)];
         match powers.into_iter().find(|(_, value)| !value.is_power_of_two()) {
             Some((key, value)) => Err(refuse(format!("limits.{key}"), value, "a power of two")),
             None => Ok(()),

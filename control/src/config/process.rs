@@ -15,22 +15,19 @@ pub struct Process {
     pub pin_dir: PathBuf,
     /// Longest pause before a process that keeps dying is started again.
     pub restart_max_ms: u64,
-    /// How long a stop waits for rings and sockets to run dry.
-    pub drain_ms: u64,
     /// Memory of rings and tables in huge pages, where there are some.
     pub huge_pages: bool,
 }
 
 impl Default for Process {
     fn default() -> Self {
-        Self { pin_dir: PathBuf::new(), restart_max_ms: 10_000, drain_ms: 1_000, huge_pages: true }
+        Self { pin_dir: PathBuf::new(), restart_max_ms: 10_000, huge_pages: true }
     }
 }
 
 impl Process {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        range("process.restart_max_ms", "", self.restart_max_ms, 100..=600_000)?;
-        range("process.drain_ms", "", self.drain_ms, 0..=3_000)
+        range("process.restart_max_ms", "", self.restart_max_ms, 100..=600_000)
     }
 
     /// The directory of pins: the configured one, or one that no other `state_dir` has.

@@ -1,0 +1,82 @@
+//! The socket of `show`: one line of JSON in, one out, from the running process.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::process::control::answers::{Question, What};
+
+/// Octets of the longest question.
+const MAX_QUESTION: u64 = 256;
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves until the process ends. What an instance that was killed left at `path` is replaced; an instance that
+/// answers there is not.
+///
+/// # Errors
+/// One line: the socket cannot be made, or another instance listens there.
+pub fn serve(path: &Path, asked: mpsc::Sender<Question>) -> Result<(), String> {
+    let at = |error: std::io::Error| format!("key `control_socket`, value `{}`: {error}", path.display());
+    if UnixStream::connect(path).is_ok() {
+        return Err(format!(
+            "key `control_socket`, value `{}`: another millrace listens there",
+            path.display()
+        ));
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(at)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
+        _ => {}
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(at)?;
+    listener.set_nonblocking(true).map_err(at)?;
+    let listener = tokio::net::UnixListener::from_std(listener).map_err(at)?;
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let asked = asked.clone();
+            // A client that neither asks nor reads is left alone after a while.
+            tokio::spawn(async move { drop(timeout(PATIENCE, answer(stream, asked)).await) });
+        }
+    });
+    Ok(())
+}
+
+async fn answer(mut stream: tokio::net::UnixStream, asked: mpsc::Sender<Question>) -> Option<()> {
+    let (read, mut write) = stream.split();
+    let mut line = String::new();
+    tokio::io::BufReader::new(read.take(MAX_QUESTION)).read_line(&mut line).await.ok()?;
+    let what: What = serde_json::from_str(&line).ok()?;
+    let (back, answer) = oneshot::channel();
+    asked.send(Question::Show(what, back)).await.ok()?;
+    let mut text = answer.await.ok()?.to_string();
+    text.push('\n');
+    write.write_all(text.as_bytes()).await.ok()
+}
+
+/// Asks the instance that listens at `path`; `None`: none runs there.
+///
+/// # Errors
+/// When it does not answer, or answers no JSON.
+pub fn ask(path: &Path, what: What) -> anyhow::Result<Option<Value>> {
+    let Ok(mut stream) = UnixStream::connect(path) else { return Ok(None) };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    writeln!(stream, "{}", serde_json::to_string(&what)?)?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&line).map(Some).with_context(|| format!("{}: no answer", path.display()))
+}

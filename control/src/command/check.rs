@@ -1,0 +1,242 @@
+//! `millrace check`: the configuration against this host; touches nothing.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use super::{DEFAULT_CONFIG, Failure};
+use crate::config::{Config, Mode};
+use crate::nic::{self, Nic};
+use crate::process::{dataplane, privilege};
+
+/// Check a configuration against this host and print the plan. Touches nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  millrace check --config /etc/millrace/millrace.toml
+  millrace check --config new.toml && cp new.toml /etc/millrace/millrace.toml")]
+pub struct Check {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+}
+
+/// What was found: lines of the plan, and problems with the command that mends each.
+#[derive(Default)]
+struct Plan {
+    lines: String,
+    problems: usize,
+}
+
+impl Plan {
+    fn say(&mut self, line: impl std::fmt::Display) {
+        // A String takes everything.
+        let _ = writeln!(self.lines, "{line}");
+    }
+
+    fn problem(&mut self, what: impl std::fmt::Display, mend: impl std::fmt::Display) {
+        self.problems += 1;
+        self.say(format_args!("  problem: {what}\n    mend: {mend}"));
+    }
+}
+
+impl Check {
+    /// Runs the verb. Problems that keep nothing from running are printed, not failed on.
+    ///
+    /// # Errors
+    /// Status 1: the first key that cannot work here.
+    pub fn run(&self) -> Result<(), Failure> {
+        let (config, _) = Config::read(&self.config).map_err(Failure::input)?;
+        let cores = ::dataplane::cores::available();
+        if let Some(core) = config.workers.iter().find(|core| !cores.contains(&usize::from(**core))) {
+            let legal: Vec<String> = cores.iter().map(usize::to_string).collect();
+            let line =
+                format!("key `workers`, value `{core}`: legal is one of the cores {}", legal.join(", "));
+            return Err(Failure::input(line));
+        }
+        let mut plan = Plan::default();
+        plan.say(format_args!("configuration {}: legal", self.config.display()));
+        plan.say(format_args!("mode {}", config.mode.name()));
+        for (slot, core) in config.workers.iter().enumerate() {
+            plan.say(format_args!("worker {slot}: core {core}, slot {slot} of {}", config.slots()));
+        }
+        for name in &config.devices {
+            let Some(nic) = Nic::read(name) else {
+                let names = nic::names().join(", ");
+                let line =
+                    format!("key `devices`, value `{name}`: no such device here; legal is one of {names}");
+                return Err(Failure::input(line));
+            };
+            device(&mut plan, &config, &nic);
+        }
+        for listen in &config.listen {
+            let transport = if listen.protocol.is_stream() { "TCP" } else { "UDP" };
+            let address = std::net::SocketAddr::new(listen.address, listen.port);
+            plan.say(format_args!("listen {} on {transport} {address}", listen.protocol.name()));
+        }
+        for (sink, name) in config.sink.iter().zip(dataplane::sinks::names(&config)) {
+            plan.say(format_args!("sink {name}: {}", sink.path.display()));
+        }
+        host(&mut plan, &config);
+        plan.say(match plan.problems {
+            0 => "no problems".to_owned(),
+            n => format!("{n} problem(s)"),
+        });
+        // Whoever read it has seen enough.
+        let _ = std::io::stdout().write_all(plan.lines.as_bytes());
+        Ok(())
+    }
+}
+
+fn device(plan: &mut Plan, config: &Config, nic: &Nic) {
+    let name = &nic.name;
+    let driver = nic.driver.as_deref().unwrap_or("none (virtual)");
+    plan.say(format_args!(
+        "device {name}: index {}, driver {driver}, {} RX queue(s), MTU {}, {}",
+        nic.index,
+        nic.rx_queues,
+        nic.mtu,
+        if nic.up { "up" } else { "down" }
+    ));
+    if !nic.up {
+        plan.problem("it is down", format_args!("ip link set dev {name} up"));
+    }
+    match (config.mode, nic.native()) {
+        (Mode::Socket, _) => plan.say("  kernel sockets, no XDP"),
+        (Mode::Generic, _) => plan.say("  XDP in generic mode"),
+        (Mode::Native | Mode::Auto, Some(driver)) => {
+            plan.say("  XDP in native mode");
+            if nic.mtu > driver.xdp_mtu {
+                let what =
+                    format!("driver {} takes a native program up to MTU {}", driver.name, driver.xdp_mtu);
+                plan.problem(
+                    what,
+                    format_args!("ip link set dev {name} mtu {}, or mode = \"generic\"", driver.xdp_mtu),
+                );
+            }
+            if driver.resets_link {
+                plan.say("  attaching the program takes the link down for some seconds");
+            }
+        }
+        (Mode::Native, None) => {
+            plan.problem(
+                format_args!("driver {driver} is not known to take native XDP"),
+                "mode = \"auto\" or \"generic\"",
+            );
+        }
+        (Mode::Auto, None) => {
+            plan.say(format_args!("  XDP in generic mode: driver {driver} is not known to take it natively"))
+        }
+    }
+    let room = dataplane::ring_settings(config, false).frame_room_bytes();
+    // Ethernet and two tags.
+    let longest = nic.mtu.saturating_add(22);
+    if config.mode != Mode::Socket && longest > room {
+        plan.say(format_args!(
+            "  frames over {room} octets go through the kernel's stack (limits.frame_size_bytes)"
+        ));
+    }
+    let rings = nic.rx_queues.saturating_mul(u32::try_from(config.workers.len()).unwrap_or(0));
+    if config.mode != Mode::Socket {
+        plan.say(format_args!("  {rings} ring(s), one a queue and worker"));
+    }
+    if carries_default_route(name) {
+        plan.say("  it carries the default route: what is not telemetry passes on to the kernel");
+    }
+    if let Some(client) = ssh_client_over(name) {
+        plan.say(format_args!("  it carries this SSH session from {client}: try with a way back at hand"));
+    }
+}
+
+fn host(plan: &mut Plan, config: &Config) {
+    if !privilege::may(privilege::LOAD) {
+        let what = "CAP_BPF and CAP_NET_ADMIN are missing here";
+        match config.mode {
+            Mode::Native | Mode::Generic => plan.problem(what, "run as root"),
+            Mode::Auto | Mode::Socket => plan.say(format_args!("{what}: kernel sockets, one worker")),
+        }
+    }
+    let most = sysctl("net/core/rmem_max").unwrap_or(0);
+    let wanted = config.limits.socket_buffer_bytes as u64;
+    if most < wanted && !privilege::may(rustix::thread::CapabilitySet::NET_ADMIN) {
+        plan.problem(
+            format_args!("net.core.rmem_max is {most}, below limits.socket_buffer_bytes"),
+            format_args!("sysctl -w net.core.rmem_max={wanted}"),
+        );
+    }
+    if config.mode != Mode::Socket && config.process.huge_pages && sysctl("vm/nr_hugepages") == Some(0) {
+        plan.say("no huge pages: rings take ordinary ones (sysctl -w vm.nr_hugepages=64)");
+    }
+    for sink in &config.sink {
+        let directory = existing(&sink.path);
+        if directory.is_file() {
+            plan.problem(format_args!("sink path {} is a file", directory.display()), "name a directory");
+        }
+    }
+}
+
+/// The nearest directory above `path` that is there.
+fn existing(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
+fn sysctl(name: &str) -> Option<u64> {
+    fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
+}
+
+/// `/proc/net/route` and `/proc/net/ipv6_route`: a route of length 0 over this device.
+fn carries_default_route(device: &str) -> bool {
+    let v4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let v4 = v4.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+    let v6 = v6.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    v4.into_iter().any(|line| line.first() == Some(&device) && line.get(7) == Some(&"00000000"))
+        || v6.into_iter().any(|line| {
+            line.last() == Some(&device) && line.get(1) == Some(&"00") && line.get(4) != Some(&"")
+        })
+}
+
+/// The client of this SSH session, if its packets come over `device`.
+fn ssh_client_over(device: &str) -> Option<IpAddr> {
+    let connection = std::env::var("SSH_CONNECTION").ok()?;
+    let mut words = connection.split_whitespace();
+    let client: IpAddr = words.next()?.parse().ok()?;
+    let server: IpAddr = words.nth(1)?.parse().ok()?;
+    addresses(device).contains(&server.to_canonical()).then_some(client)
+}
+
+/// Addresses of a device that `/proc` tells: IPv6 all, IPv4 those of the routes to this host.
+fn addresses(device: &str) -> Vec<IpAddr> {
+    let v6 = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let v6 = v6.lines().filter(|line| line.split_whitespace().last() == Some(device)).filter_map(|line| {
+        let octets = u128::from_str_radix(line.split_whitespace().next()?, 16).ok()?;
+        Some(IpAddr::V6(Ipv6Addr::from(octets)))
+    });
+    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let networks: Vec<(u32, u32)> = routes
+        .lines()
+        .filter(|line| line.split_whitespace().next() == Some(device))
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let number = |at: usize| u32::from_str_radix(words.get(at)?, 16).ok().map(u32::from_be);
+            Some((number(1)?, number(7)?)).filter(|(_, mask)| *mask != 0)
+        })
+        .collect();
+    let local = fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
+    let mut last: Option<Ipv4Addr> = None;
+    let mut v4 = Vec::new();
+    for line in local.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse().ok();
+        } else if line.contains("host LOCAL")
+            && let Some(address) = last
+            && networks.iter().any(|(network, mask)| address.to_bits() & mask == *network)
+        {
+            v4.push(IpAddr::V4(address));
+        }
+    }
+    v6.chain(v4).collect()
+}

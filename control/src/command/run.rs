@@ -1,0 +1,31 @@
+//! `millrace run`: keeper, control and dataplane in the foreground.
+
+use std::path::PathBuf;
+
+use super::{DEFAULT_CONFIG, Failure};
+use crate::process;
+
+/// Collect: start the control and dataplane processes and keep them running.
+///
+/// SIGTERM and SIGINT take what still waits, complete all files, take everything out of the kernel and print
+/// all counters as one JSON object.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  millrace run --config /etc/millrace/millrace.toml
+  millrace --log debug run --config millrace.toml")]
+pub struct Run {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+}
+
+impl Run {
+    /// Runs the verb; returns the exit status.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn run(&self, log: Option<&str>) -> Result<u8, Failure> {
+        Ok(process::run(&self.config, log)?)
+    }
+}

@@ -1,0 +1,284 @@
+//! `/metrics` in Prometheus' text format, `/metrics/exporters`, `/healthz`, `/readyz`.
+//!
+//! Labels are bounded: ends, protocols, kinds, slots, devices, sinks. Exporters have a page of their own, capped.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use collector::ledger::{JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, RouteAction, SetEnd};
+use output::sink::SinkEnd;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::nic::Nic;
+use crate::process::control::Control;
+use crate::process::control::answers::{Question, text_of};
+use crate::process::message::ExporterCounts;
+use crate::totals::Totals;
+
+type Asked = mpsc::Sender<Question>;
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// One line: the address cannot be listened on.
+pub async fn serve(address: SocketAddr, asked: Asked) -> Result<(), String> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("key `metrics.listen`, value `{address}`: {error}"))?;
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/metrics/exporters", get(exporters))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(asked);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!("metrics: {error}");
+        }
+    });
+    Ok(())
+}
+
+async fn ask<T>(asked: &Asked, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
+    let (back, answer) = oneshot::channel();
+    asked.send(question(back)).await.ok()?;
+    answer.await.ok()
+}
+
+fn page(text: Option<String>) -> impl IntoResponse {
+    let status = if text.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.unwrap_or_default())
+}
+
+async fn metrics(State(asked): State<Asked>) -> impl IntoResponse {
+    page(ask(&asked, Question::Metrics).await)
+}
+
+async fn exporters(State(asked): State<Asked>) -> impl IntoResponse {
+    page(ask(&asked, Question::Exporters).await.map(|counts| exporters_text(&counts)))
+}
+
+async fn ready(State(asked): State<Asked>) -> impl IntoResponse {
+    match ask(&asked, Question::Ready).await {
+        Some(true) => (StatusCode::OK, "ready\n"),
+        Some(false) => (StatusCode::SERVICE_UNAVAILABLE, "no dataplane process is at work\n"),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+    }
+}
+
+/// A page under construction.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // A String takes everything.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let labels: Vec<String> =
+            labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// The page of everything but exporters.
+pub(crate) fn text(control: &Control) -> String {
+    let totals = control.totals();
+    let mut page = Page::default();
+    packets(&mut page, &totals);
+    units(&mut page, &totals);
+    rows(&mut page, &totals);
+    workers(&mut page, &totals);
+    page.family(
+        "millrace_nic_dropped_packets_total",
+        "counter",
+        "Packets that devices dropped, by their own word.",
+    );
+    for device in &control.config.devices {
+        if let Some(nic) = Nic::read(device) {
+            page.sample("millrace_nic_dropped_packets_total", &[("device", device)], nic.dropped);
+        }
+    }
+    page.family(
+        "millrace_unexplained_units",
+        "gauge",
+        "Sum of all differences between the parties that count.",
+    );
+    page.sample("millrace_unexplained_units", &[], totals.unexplained());
+    page.family("millrace_dataplane_starts_total", "counter", "Dataplane processes started.");
+    page.sample("millrace_dataplane_starts_total", &[], control.dataplane.generation);
+    page.family("millrace_netlink_dumps_total", "counter", "Times that links and addresses were read whole.");
+    page.sample("millrace_netlink_dumps_total", &[], control.follower.dumps());
+    page.family("millrace_uptime_seconds", "gauge", "Seconds since the control process began.");
+    page.sample("millrace_uptime_seconds", &[], control.started.elapsed().as_secs());
+    page.family(
+        "millrace_config_last_reload_successful",
+        "gauge",
+        "1: the configuration in use is the file's last.",
+    );
+    page.sample("millrace_config_last_reload_successful", &[], 1);
+    page.family("millrace_build_info", "gauge", "1, with the version.");
+    page.sample("millrace_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.0
+}
+
+fn packets(page: &mut Page, totals: &Totals) {
+    let name = "millrace_packets_total";
+    page.family(name, "counter", "Packets by how they ended, and who saw it: xdp, reuseport, worker.");
+    let ledgers = totals.ledgers();
+    let parties = [("xdp", &totals.frames), ("reuseport", &totals.selections), ("worker", &ledgers.packets)];
+    for (by, counts) in parties {
+        for (end, count) in PacketEnd::ALL.iter().zip(counts) {
+            // What is handed on ends elsewhere: it has metrics of its own.
+            if !matches!(end, PacketEnd::Redirected | PacketEnd::Selected) {
+                page.sample(name, &[("end", end.name()), ("by", by)], count);
+            }
+        }
+    }
+    page.sample(name, &[("end", "lost_in_crash"), ("by", "control")], totals.packets_lost());
+    let name = "millrace_steered_packets_total";
+    page.family(name, "counter", "Frames that XDP redirected to a ring, by device, queue and slot.");
+    for ring in &totals.rings {
+        let (queue, slot) = (ring.queue.to_string(), ring.worker.to_string());
+        page.sample(name, &[("device", &ring.device), ("queue", &queue), ("slot", &slot)], ring.redirected);
+    }
+    let name = "millrace_selected_packets_total";
+    page.family(name, "counter", "Datagrams that SK_REUSEPORT gave to a socket, by listener and slot.");
+    for socket in &totals.sockets {
+        let (listen, slot) = (socket.listen.to_string(), socket.worker.to_string());
+        page.sample(name, &[("listener", &listen), ("slot", &slot)], socket.selected.unwrap_or(0));
+    }
+    let name = "millrace_received_packets_total";
+    page.family(name, "counter", "Packets that workers took, by the way they came.");
+    page.sample(name, &[("path", "xsk")], totals.rings.iter().map(|ring| ring.received).sum::<u64>());
+    page.sample(
+        name,
+        &[("path", "kernel")],
+        totals.sockets.iter().map(|socket| socket.received).sum::<u64>(),
+    );
+}
+
+fn units(page: &mut Page, totals: &Totals) {
+    let ledgers = totals.ledgers();
+    let by_protocol = |page: &mut Page, name: &str, counts: &[u64]| {
+        for (protocol, count) in Protocol::ALL.iter().zip(counts) {
+            page.sample(name, &[("protocol", protocol.name())], count);
+        }
+    };
+    page.family("millrace_messages_in_total", "counter", "Messages when their header was read.");
+    by_protocol(page, "millrace_messages_in_total", &ledgers.messages_in);
+    page.family("millrace_messages_total", "counter", "Messages by how they ended.");
+    for (protocol, ends) in Protocol::ALL.iter().zip(&ledgers.messages) {
+        for (end, count) in MessageEnd::ALL.iter().zip(ends) {
+            let labels = [("protocol", protocol.name()), ("end", end.name())];
+            page.sample("millrace_messages_total", &labels, count);
+        }
+    }
+    page.family("millrace_sets_in_total", "counter", "Sets when their header was read.");
+    by_protocol(page, "millrace_sets_in_total", &ledgers.sets_in);
+    page.family("millrace_sets_total", "counter", "Sets by how they ended.");
+    for (protocol, ends) in Protocol::ALL.iter().zip(&ledgers.sets) {
+        for (end, count) in SetEnd::ALL.iter().zip(ends) {
+            page.sample("millrace_sets_total", &[("protocol", protocol.name()), ("end", end.name())], count);
+        }
+    }
+    page.family("millrace_sequence_lost_total", "counter", "Units that exporters' sequence numbers miss.");
+    by_protocol(page, "millrace_sequence_lost_total", &ledgers.sequence_lost);
+}
+
+fn rows(page: &mut Page, totals: &Totals) {
+    let ledgers = totals.ledgers();
+    page.family(
+        "millrace_records_in_total",
+        "counter",
+        "Records when they were cut off their set or message.",
+    );
+    for (kind, count) in Kind::ALL.iter().zip(&ledgers.records_in) {
+        page.sample("millrace_records_in_total", &[("kind", kind.name())], count);
+    }
+    page.family("millrace_records_total", "counter", "Records by how they ended.");
+    for (kind, ends) in Kind::ALL.iter().zip(&ledgers.records) {
+        for (end, count) in RecordEnd::ALL.iter().zip(ends) {
+            page.sample("millrace_records_total", &[("kind", kind.name()), ("end", end.name())], count);
+        }
+    }
+    page.family("millrace_sink_records_total", "counter", "Rows at a sink by how they ended.");
+    for sink in &totals.sinks {
+        for (end, count) in SinkEnd::ALL.iter().zip(&sink.ends) {
+            page.sample("millrace_sink_records_total", &[("sink", &sink.name), ("end", end.name())], count);
+        }
+        let lost = [("sink", sink.name.as_str()), ("end", "lost_in_crash")];
+        page.sample("millrace_sink_records_total", &lost, sink.lost.max(0));
+    }
+    page.family("millrace_join_total", "counter", "Sides of flows by what the join found.");
+    for (side, ends) in ["destination", "source"].iter().zip(&ledgers.joins) {
+        for (end, count) in JoinEnd::ALL.iter().zip(ends) {
+            page.sample("millrace_join_total", &[("side", side), ("result", end.name())], count);
+        }
+    }
+    page.family("millrace_bmp_routes_total", "counter", "Routes by what they did to the RIB.");
+    for (action, count) in RouteAction::ALL.iter().zip(&ledgers.routes) {
+        page.sample("millrace_bmp_routes_total", &[("action", action.name())], count);
+    }
+}
+
+fn workers(page: &mut Page, totals: &Totals) {
+    let families: [(&str, &str, &str, fn(&dataplane::counters::Gauges) -> f64); 5] = [
+        ("millrace_worker_busy_seconds_total", "counter", "Time in turns that brought work.", |g| {
+            g.busy_ns as f64 / 1e9
+        }),
+        ("millrace_worker_panics_total", "counter", "Panics caught at a turn's edge.", |g| g.panics as f64),
+        ("millrace_bmp_streams_open", "gauge", "BMP streams that are open.", |g| g.streams_open as f64),
+        (
+            "millrace_bmp_streams_refused_total",
+            "counter",
+            "BMP streams closed at once for lack of room.",
+            |g| g.streams_refused as f64,
+        ),
+        ("millrace_outlet_backlog_batches", "gauge", "Full batches that no sink has taken.", |g| {
+            g.backlog as f64
+        }),
+    ];
+    for (name, kind, help, of) in families {
+        page.family(name, kind, help);
+        for (n, block) in totals.workers.iter().enumerate() {
+            page.sample(name, &[("worker", &n.to_string())], of(&block.gauges));
+        }
+    }
+}
+
+fn exporters_text(exporters: &[ExporterCounts]) -> String {
+    let families: [(&str, &str, fn(&ExporterCounts) -> u64); 5] = [
+        ("millrace_exporter_flows_total", "Flow rows.", |counts| counts.flows),
+        ("millrace_exporter_joined_flows_total", "Flow rows whose destination was found.", |counts| {
+            counts.joined
+        }),
+        (
+            "millrace_exporter_not_joined_flows_total",
+            "Flow rows whose destination was not found.",
+            |counts| counts.not_joined,
+        ),
+        ("millrace_exporter_routes_announced_total", "Route rows that announce.", |counts| counts.announced),
+        ("millrace_exporter_routes_withdrawn_total", "Route rows that withdraw.", |counts| counts.withdrawn),
+    ];
+    let mut page = Page::default();
+    for (name, help, of) in families {
+        page.family(name, "counter", help);
+        for counts in exporters {
+            page.sample(name, &[("exporter", &text_of(counts.address))], of(counts));
+        }
+    }
+    page.0
+}

@@ -1,0 +1,140 @@
+//! A device of this host: driver, RX queues, MTU, state, as `/sys/class/net` says. Changes nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What is known of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nic {
+    /// Name of the device.
+    pub name: String,
+    /// Interface index in this network namespace.
+    pub index: u32,
+    /// Kernel driver; virtual devices have none but their kind, `veth` among them.
+    pub driver: Option<String>,
+    /// RX queues, at least 1.
+    pub rx_queues: u32,
+    /// Octets of the longest packet, without the Ethernet header.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Packets that the device had to drop.
+    pub dropped: u64,
+}
+
+/// How a driver takes XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Driver {
+    /// Its name as ethtool prints it.
+    pub name: &'static str,
+    /// Octets of MTU above which it refuses a native program without fragments, with 4 KiB pages; 0: not known.
+    pub xdp_mtu: u32,
+    /// Whether attaching takes the link down for a moment.
+    pub resets_link: bool,
+}
+
+/// Drivers with native XDP. Limits are those of the kernel's sources, 6.1 to 6.18.
+pub const DRIVERS: &[Driver] = &[
+    Driver { name: "veth", xdp_mtu: 3_506, resets_link: false },
+    Driver { name: "virtio_net", xdp_mtu: 3_506, resets_link: false },
+    Driver { name: "tun", xdp_mtu: 1_500, resets_link: false },
+    Driver { name: "ixgbe", xdp_mtu: 3_050, resets_link: true },
+    Driver { name: "ixgbevf", xdp_mtu: 3_050, resets_link: true },
+    Driver { name: "i40e", xdp_mtu: 3_046, resets_link: true },
+    Driver { name: "ice", xdp_mtu: 3_046, resets_link: true },
+    Driver { name: "igb", xdp_mtu: 3_050, resets_link: true },
+    Driver { name: "igc", xdp_mtu: 1_500, resets_link: true },
+    Driver { name: "mlx5_core", xdp_mtu: 3_498, resets_link: true },
+    Driver { name: "mlx4_en", xdp_mtu: 3_498, resets_link: true },
+    Driver { name: "bnxt_en", xdp_mtu: 3_500, resets_link: true },
+    Driver { name: "ena", xdp_mtu: 3_498, resets_link: true },
+    Driver { name: "gve", xdp_mtu: 2_048, resets_link: true },
+    Driver { name: "nfp", xdp_mtu: 3_000, resets_link: true },
+    Driver { name: "qede", xdp_mtu: 3_000, resets_link: true },
+    Driver { name: "mvneta", xdp_mtu: 3_500, resets_link: true },
+    Driver { name: "stmmac", xdp_mtu: 1_500, resets_link: true },
+    Driver { name: "hv_netvsc", xdp_mtu: 1_500, resets_link: false },
+    Driver { name: "mana", xdp_mtu: 3_506, resets_link: true },
+    Driver { name: "vmxnet3", xdp_mtu: 3_000, resets_link: true },
+];
+
+impl Nic {
+    /// Reads a device of this network namespace; `None`: there is none of that name.
+    #[must_use]
+    pub fn read(name: &str) -> Option<Self> {
+        let directory = PathBuf::from("/sys/class/net").join(name);
+        let index = number(&directory, "ifindex")?;
+        let queues = fs::read_dir(directory.join("queues")).ok()?;
+        let rx = queues.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("rx-"));
+        let flags = text(&directory, "flags").unwrap_or_default();
+        let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
+        Some(Self {
+            name: name.to_owned(),
+            index: u32::try_from(index).ok()?,
+            driver: driver(&directory),
+            rx_queues: u32::try_from(rx.count()).unwrap_or(u32::MAX).max(1),
+            mtu: u32::try_from(number(&directory, "mtu")?).ok()?,
+            up: flags & 1 == 1,
+            dropped: number(&directory, "statistics/rx_dropped").unwrap_or(0)
+                + number(&directory, "statistics/rx_missed_errors").unwrap_or(0),
+        })
+    }
+
+    /// How its driver takes XDP; `None`: only in generic mode, as far as is known.
+    #[must_use]
+    pub fn native(&self) -> Option<&'static Driver> {
+        let driver = self.driver.as_deref()?;
+        DRIVERS.iter().find(|known| known.name == driver)
+    }
+}
+
+/// Names of all devices of this network namespace, sorted.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let entries = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+fn driver(directory: &Path) -> Option<String> {
+    if let Ok(link) = fs::read_link(directory.join("device/driver")) {
+        return Some(link.file_name()?.to_string_lossy().into_owned());
+    }
+    // A veth has no device behind it; it alone has its peer's index and no parent among virtual devices with
+    // Ethernet, and its kind is not in /sys. ethtool's words are: one rx queue and more, iflink of a peer.
+    let own = number(directory, "ifindex")?;
+    let peer = number(directory, "iflink")?;
+    let ethernet = text(directory, "type")? == "1";
+    let kinds = ["bridge", "bonding", "tun_flags", "master/bonding"];
+    let plain = kinds.iter().all(|kind| !directory.join(kind).exists());
+    let stacked = fs::read_dir(directory)
+        .ok()?
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("lower_"));
+    if directory.join("tun_flags").exists() {
+        return Some("tun".to_owned());
+    }
+    (ethernet && plain && !stacked && own != peer && peer != 0).then(|| "veth".to_owned())
+}
+
+fn text(directory: &Path, file: &str) -> Option<String> {
+    fs::read_to_string(directory.join(file)).ok().map(|text| text.trim().to_owned())
+}
+
+fn number(directory: &Path, file: &str) -> Option<u64> {
+    text(directory, file)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_read() {
+        let nic = Nic::read("lo").unwrap();
+        assert_eq!((nic.index, nic.driver.as_deref(), nic.rx_queues), (1, None, 1));
+        assert!(nic.mtu >= 1500 && nic.native().is_none());
+        assert_eq!(Nic::read("no-such-device"), None);
+    }
+}

@@ -1,0 +1,370 @@
+//! The control process: configuration, kernel state and eBPF in, running steering out.
+//!
+//! ```text
+//! keeper: kept descriptors -> configuration -> programs, sockets, addresses, devices -> privileges given up
+//!   -> Ready -> dataplane: Start, Serve.., Open.., Begin -> Ring.. into the map -> Running -> traffic on
+//!   -> netlink events, reports, questions, until Stop -> traffic off, Drain, totals, everything removed
+//! ```
+//! It believes nothing that dataplane says: rows and workers are looked up, texts are cut, counts only shown.
+
+pub(crate) mod plane;
+mod dataplane;
+mod reading;
+mod exporters;
+pub mod answers;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ::dataplane::counters::Counters;
+use dataplane_common::map::SlotState;
+use rustix::fs::{FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, flock, memfd_create};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::asynchronous::AsyncChannel;
+use super::message::{Channel, ChannelError, Keep, Received, Word};
+use super::privilege;
+use crate::config::Config;
+use crate::kernel::Follower;
+use crate::nic::Nic;
+use crate::process::dataplane::layout;
+use crate::reconcile::desired;
+use crate::sockets::{self, Socket};
+use crate::totals::{Base, SocketTotals};
+use crate::{admin, metrics};
+use answers::Question;
+use dataplane::Dataplane;
+use exporters::Exporters;
+use plane::Plane;
+
+/// Why control cannot begin; each is one line, and each has its exit status.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration or what it names on this host: status 1.
+    #[error("{0}")]
+    Host(String),
+    /// A privilege is missing: status 4.
+    #[error("{0}")]
+    Privilege(String),
+}
+
+impl StartError {
+    /// Exit status of the process.
+    #[must_use]
+    pub const fn status(&self) -> u8 {
+        match self {
+            Self::Host(_) => 1,
+            Self::Privilege(_) => 4,
+        }
+    }
+}
+
+/// Turns an error into its line.
+fn host(error: impl std::fmt::Display) -> StartError {
+    StartError::Host(error.to_string())
+}
+
+/// How long a dataplane process may take to drain.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(3_500);
+
+/// Runs the process until the keeper stops it. The configuration is `path`, unless the keeper holds the text
+/// that an earlier control process began with.
+///
+/// # Errors
+/// One line: why it cannot begin.
+pub fn run(path: &Path) -> Result<(), StartError> {
+    let channel = Channel::from_stdin().map_err(host)?;
+    let (kept, again) = kept(&channel).map_err(host)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(host)?;
+    runtime.block_on(async {
+        let mut control = Control::begin(path, channel, kept, again).await?;
+        control.serve().await
+    })
+}
+
+/// What the keeper hands back before [`Word::Begin`].
+fn kept(channel: &Channel) -> Result<(BTreeMap<String, OwnedFd>, bool), ChannelError> {
+    let mut kept = BTreeMap::new();
+    loop {
+        let Some(Received { message, descriptors }) = channel.receive::<Word>(None)? else { continue };
+        match message {
+            Word::Kept { name } => kept.extend(descriptors.into_iter().next().map(|fd| (name, fd))),
+            Word::Begin { again } => return Ok((kept, again)),
+            Word::Dataplane { .. } | Word::Ended { .. } | Word::Stop | Word::Reload => {}
+        }
+    }
+}
+
+/// The whole state of the process. One task changes it, so nothing is locked.
+pub(crate) struct Control {
+    pub(crate) config: Config,
+    text: OwnedFd,
+    pub(crate) key: [u8; 16],
+    keeper: AsyncChannel,
+    pub(crate) follower: Follower,
+    pub(crate) plane: Plane,
+    sockets: Vec<Socket>,
+    /// Workers that run; fewer than configured where nothing steers.
+    pub(crate) workers: usize,
+    page_file: OwnedFd,
+    pub(crate) page: Counters,
+    pub(crate) base: Base,
+    pub(crate) dataplane: Dataplane,
+    pub(crate) started: Instant,
+    questions: mpsc::Receiver<Question>,
+    stopping: Option<Instant>,
+    /// A process was killed and its frames are not settled yet.
+    rings_unsettled: bool,
+    /// A process was killed and its datagrams are not settled yet.
+    sockets_unsettled: bool,
+    last_sockets: Vec<SocketTotals>,
+    /// What passed of each exporter, in processes that have ended and in this one.
+    pub(crate) exporters: Exporters,
+}
+
+impl Control {
+    async fn begin(
+        path: &Path,
+        channel: Channel,
+        mut kept: BTreeMap<String, OwnedFd>,
+        again: bool,
+    ) -> Result<Self, StartError> {
+        let (mut config, text) = match kept.remove("config") {
+            Some(text) => {
+                let config = Config::parse(&super::dataplane::text_of(&text).map_err(host)?).map_err(host)?;
+                (config, text)
+            }
+            None => {
+                let (config, text) = Config::read(path).map_err(host)?;
+                (config, sealed("config", text.as_bytes()).map_err(host)?)
+            }
+        };
+        if !again {
+            devices_exist(&config)?;
+        }
+        let lock = match kept.remove("lock") {
+            Some(lock) => lock,
+            None => lock_state(&config.state_dir)?,
+        };
+        let key = hash_key(&config)?;
+        let mut plane = Plane::load(&config, key)?;
+        let workers = plane.workers(&config);
+        config.workers.truncate(workers);
+        let base = match kept.remove("base") {
+            Some(file) => reading::read_base(&file).unwrap_or_default(),
+            None => Base::default(),
+        };
+        let page_file = match kept.remove("counters") {
+            Some(page) => page,
+            None => Counters::file(&layout(&config)).map_err(host)?,
+        };
+        let page = Counters::map(&page_file, layout(&config)).map_err(host)?;
+        let opened =
+            sockets::open(&config, u16::try_from(workers).unwrap_or(u16::MAX), kept).map_err(host)?;
+        plane.serve(&config, &opened, again).map_err(host)?;
+        let follower = Follower::start().await.map_err(host)?;
+        let wanted = desired(follower.state(), &config);
+        if !again {
+            plane.steer(&config, workers, SlotState::Empty).map_err(host)?;
+        }
+        plane.fill(&config, &wanted).map_err(host)?;
+        plane.reconcile(&config, &wanted).map_err(host)?;
+        plane.open(&config).map_err(host)?;
+        let (asked, questions) = mpsc::channel(64);
+        metrics::serve(config.metrics.listen, asked.clone()).await.map_err(host)?;
+        admin::serve(&config.control_socket, asked).map_err(host)?;
+        privilege::keep_only(privilege::CONTROL).map_err(host)?;
+
+        let mut control = Self {
+            keeper: AsyncChannel::new(channel).map_err(host)?,
+            config,
+            text,
+            key,
+            follower,
+            plane,
+            sockets: opened,
+            workers,
+            page_file,
+            page,
+            base,
+            dataplane: Dataplane::default(),
+            started: Instant::now(),
+            questions,
+            stopping: None,
+            rings_unsettled: false,
+            sockets_unsettled: false,
+            last_sockets: Vec::new(),
+            exporters: Exporters::default(),
+        };
+        if !again {
+            control.base = control.baseline();
+            control.hold("config", control.text.as_fd());
+            control.hold("lock", lock.as_fd());
+            control.hold("counters", control.page_file.as_fd());
+            for socket in &control.sockets {
+                control.hold(&Socket::name(socket.listen, socket.worker), socket.descriptor.as_fd());
+            }
+        }
+        let restart_max_ms = control.config.process.restart_max_ms;
+        control.keeper.send(&Keep::Ready { restart_max_ms }, &[]).map_err(host)?;
+        Ok(control)
+    }
+
+    /// Leaves a descriptor with the keeper.
+    fn hold(&self, name: &str, descriptor: std::os::fd::BorrowedFd<'_>) {
+        if let Err(error) = self.keeper.send(&Keep::Hold { name: name.to_owned() }, &[descriptor]) {
+            tracing::error!("the keeper does not hold {name}: {error}");
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), StartError> {
+        let mut second = interval(Duration::from_millis(250));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                word = self.keeper.receive::<Word>() => match word {
+                    Ok(received) => self.hear(received),
+                    Err(error) => {
+                        // Nobody would start anything again: take it all down.
+                        tracing::error!("the keeper is gone ({error}): stopping");
+                        self.stop();
+                    }
+                },
+                report = self.dataplane.receive() => self.report(report),
+                changed = self.follower.changed() => {
+                    changed.map_err(host)?;
+                    self.reconcile();
+                }
+                Some(question) = self.questions.recv() => self.answer(question),
+                _ = second.tick() => self.settle(),
+            }
+            if self.stopping.is_some_and(|until| self.dataplane.is_gone() || Instant::now() >= until) {
+                return self.end();
+            }
+        }
+    }
+
+    fn hear(&mut self, received: Received<Word>) {
+        match received.message {
+            Word::Dataplane { pid, generation, running } => {
+                let Some(end) = received.descriptors.into_iter().next() else { return };
+                if let Err(error) = self.introduce(end, pid, generation, running) {
+                    tracing::error!("cannot start the dataplane process: {error}");
+                }
+            }
+            Word::Ended { how } => self.dataplane_ended(&how),
+            Word::Stop => self.stop(),
+            Word::Reload => {
+                tracing::warn!("this version reads its configuration at start only: restart to change it")
+            }
+            Word::Kept { .. } | Word::Begin { .. } => {}
+        }
+    }
+
+    /// The kernel's links or addresses have changed: so do the maps.
+    fn reconcile(&mut self) {
+        let wanted = desired(self.follower.state(), &self.config);
+        if let Err(error) = self.plane.reconcile(&self.config, &wanted) {
+            tracing::error!("the maps could not follow the kernel: {error}");
+        }
+    }
+
+    /// Traffic off, then what still waits is taken.
+    fn stop(&mut self) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.stopping = Some(Instant::now() + DRAIN_PATIENCE);
+        tracing::info!("stopping");
+        self.plane.detach();
+        if let Err(error) = self.plane.steer(&self.config, self.workers, SlotState::Empty) {
+            tracing::error!("cannot switch traffic off: {error}");
+        }
+        self.dataplane.drain();
+    }
+
+    fn end(&mut self) -> Result<(), StartError> {
+        self.settle_rings();
+        let totals = self.totals();
+        let line = answers::counters(&totals);
+        if let Err(error) = self.plane.remove() {
+            tracing::error!("{error}");
+        }
+        // Whoever started it may have closed the other end of the pipe.
+        let _ = writeln!(std::io::stdout(), "{line}");
+        // Gone already where there is none.
+        let _ = fs::remove_file(&self.config.control_socket);
+        // Without a keeper nobody hears it.
+        let _ = self.keeper.send(&Keep::Stopped, &[]);
+        Ok(())
+    }
+}
+
+/// A missing device is a mistake in the configuration while nothing runs, and an event later.
+fn devices_exist(config: &Config) -> Result<(), StartError> {
+    for device in &config.devices {
+        if Nic::read(device).is_none() {
+            let names = crate::nic::names().join(", ");
+            return Err(StartError::Host(format!(
+                "key `devices`, value `{device}`: no such device here; legal is one of {names}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// One instance a state directory.
+fn lock_state(directory: &Path) -> Result<OwnedFd, StartError> {
+    let at =
+        |error: std::io::Error| host(format!("key `state_dir`, value `{}`: {error}", directory.display()));
+    fs::create_dir_all(directory).map_err(at)?;
+    let file = fs::File::create(directory.join("lock")).map_err(at)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        host(format!("key `state_dir`, value `{}`: another millrace runs with it", directory.display()))
+    })?;
+    Ok(file.into())
+}
+
+/// The configured key, else the kept one, else a new one, which is kept.
+fn hash_key(config: &Config) -> Result<[u8; 16], StartError> {
+    if let Some(key) = config.steering.key() {
+        return Ok(key);
+    }
+    let path = config.state_dir.join("hash_key");
+    let at = |error: std::io::Error| host(format!("{}: {error}", path.display()));
+    match fs::read(&path) {
+        Ok(octets) => {
+            if let Ok(key) = <[u8; 16]>::try_from(octets.as_slice()) {
+                return Ok(key);
+            }
+            tracing::warn!("{} is damaged: a new key, routers change their workers once", path.display());
+        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
+        Err(_) => {}
+    }
+    let mut key = [0; 16];
+    rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| at(error.into()))?;
+    let temporary = config.state_dir.join("hash_key.tmp");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&temporary).and_then(|mut file| file.write_all(&key)).map_err(at)?;
+    fs::rename(&temporary, &path).map_err(at)?;
+    Ok(key)
+}
+
+/// Octets as memory that nobody can change any more.
+pub(super) fn sealed(name: &str, octets: &[u8]) -> std::io::Result<OwnedFd> {
+    let descriptor = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut file = fs::File::from(descriptor);
+    file.write_all(octets)?;
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
+    fcntl_add_seals(&file, seals)?;
+    Ok(file.into())
+}

@@ -1,0 +1,267 @@
+//! Questions to the control process -> JSON: `show`, and what metrics need.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use collector::ledger::{JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, RouteAction, SetEnd};
+use dataplane_common::map::SlotState;
+use output::sink::SinkEnd;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+
+use super::Control;
+use super::dataplane::State;
+use crate::ebpf::attach;
+use crate::nic::Nic;
+use crate::process::message::ExporterCounts;
+use crate::totals::Totals;
+
+/// What `show` can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// Workers: core, packets, rows, load.
+    Workers,
+    /// Exporters: worker, flows, routes, joined.
+    Exporters,
+    /// Slots: buckets, state, owner.
+    Steering,
+    /// Devices: index, XDP mode, RX queues, rings.
+    Devices,
+    /// Every counter and every difference of the chain.
+    Counters,
+}
+
+/// A question, with the way back.
+#[derive(Debug)]
+pub enum Question {
+    /// For `show`.
+    Show(What, oneshot::Sender<Value>),
+    /// For `/metrics`.
+    Metrics(oneshot::Sender<String>),
+    /// For `/metrics/exporters`.
+    Exporters(oneshot::Sender<Vec<ExporterCounts>>),
+    /// For `/readyz`: traffic is on.
+    Ready(oneshot::Sender<bool>),
+}
+
+impl Control {
+    pub(super) fn answer(&self, question: Question) {
+        // Who asked may have gone away.
+        match question {
+            Question::Show(what, back) => drop(back.send(self.show(what))),
+            Question::Metrics(back) => drop(back.send(crate::metrics::text(self))),
+            Question::Exporters(back) => drop(back.send(self.exporters.list())),
+            Question::Ready(back) => drop(back.send(self.dataplane.state == State::Running)),
+        }
+    }
+
+    fn show(&self, what: What) -> Value {
+        let items = match what {
+            What::Workers => self.workers(),
+            What::Exporters => self.show_exporters(),
+            What::Steering => self.steering(),
+            What::Devices => self.devices(),
+            What::Counters => vec![counters(&self.totals())],
+        };
+        json!({"schema": 1, "time": unix_ns_text(now_unix_ns()), "items": items})
+    }
+
+    fn workers(&self) -> Vec<Value> {
+        let totals = self.totals();
+        let each = totals.workers.iter().zip(&self.config.workers).enumerate();
+        each.map(|(n, (block, core))| {
+            let ledgers = &block.ledgers;
+            let rows =
+                |kind: Kind| ledgers.records.get(kind.index()).map_or(0, |ends| ends[RecordEnd::Row.index()]);
+            let rings = totals.rings.iter().filter(|ring| usize::from(ring.worker) == n);
+            let sockets = totals.sockets.iter().filter(|socket| usize::from(socket.worker) == n);
+            let joins = &ledgers.joins[0];
+            json!({
+                "worker": n,
+                "core": core,
+                "slot": n,
+                "state": if self.dataplane.state == State::Running { "running" } else { "stopped" },
+                "fromRings": rings.map(|ring| ring.received).sum::<u64>(),
+                "fromSockets": sockets.map(|socket| socket.received).sum::<u64>(),
+                "flows": rows(Kind::Flow),
+                "routes": rows(Kind::Route),
+                "joined": joins[JoinEnd::Found.index()],
+                "notJoined": joins.iter().sum::<u64>() - joins[JoinEnd::Found.index()],
+                "streamsOpen": block.gauges.streams_open,
+                "busyNs": block.gauges.busy_ns,
+                "panics": block.gauges.panics,
+                "backlog": block.gauges.backlog,
+            })
+        })
+        .collect()
+    }
+
+    fn show_exporters(&self) -> Vec<Value> {
+        let one = |counts: ExporterCounts| {
+            json!({
+                "exporter": text_of(counts.address),
+                "worker": counts.worker,
+                "flows": counts.flows,
+                "routes": counts.announced.saturating_sub(counts.withdrawn),
+                "routesAnnounced": counts.announced,
+                "routesWithdrawn": counts.withdrawn,
+                "joined": counts.joined,
+                "notJoined": counts.not_joined,
+                "messages": counts.messages,
+                "state": "active",
+                "lastSeen": unix_ns_text(counts.last_unix_ns),
+            })
+        };
+        let mut items: Vec<Value> = self.exporters.list().into_iter().map(one).collect();
+        // Routers that XDP has seen and that no row names: refused, malformed, or waiting for a template.
+        let known: Vec<[u8; 16]> = self.exporters.list().iter().map(|counts| counts.address).collect();
+        let programs = self.plane.programs.as_ref();
+        let seen = programs.and_then(|programs| programs.tables.routers_seen.list().ok()).unwrap_or_default();
+        let silent = seen.into_iter().filter(|(router, _)| !known.contains(&collector::sixteen(*router)));
+        items.extend(silent.take(self.config.metrics.max_exporters as usize).map(|(router, _)| {
+            json!({"exporter": router.to_string(), "worker": self.slot(router), "state": "no_rows"})
+        }));
+        items
+    }
+
+    fn slot(&self, router: IpAddr) -> Option<u32> {
+        let table = self.plane.programs.as_ref()?.tables.steering.current();
+        crate::steering::slot_of(table, collector::sixteen(router), self.key)
+    }
+
+    fn steering(&self) -> Vec<Value> {
+        let Some(programs) = &self.plane.programs else {
+            return vec![
+                json!({"slot": 0, "buckets": dataplane_common::BUCKETS, "state": "millrace", "worker": 0}),
+            ];
+        };
+        let table = programs.tables.steering.current();
+        (0..self.config.slots())
+            .map(|slot| {
+                let state = table.states.get(slot as usize).copied().and_then(SlotState::from_octet);
+                let state = match state {
+                    Some(SlotState::Empty) => "empty",
+                    Some(SlotState::Millrace) => "millrace",
+                    Some(SlotState::Foreign) => "foreign",
+                    Some(SlotState::Draining) => "draining",
+                    Some(SlotState::Moving) => "moving",
+                    None => "damaged",
+                };
+                let buckets = table.slots.iter().filter(|owner| u32::from(**owner) == slot).count();
+                let worker = ((slot as usize) < self.workers).then_some(slot);
+                json!({"slot": slot, "buckets": buckets, "state": state, "worker": worker})
+            })
+            .collect()
+    }
+
+    fn devices(&self) -> Vec<Value> {
+        let each = self.config.devices.iter();
+        each.map(|name| {
+            let Some(nic) = Nic::read(name) else { return json!({"device": name, "state": "missing"}) };
+            let attached =
+                attach::attachment(nic.index).map_or("unknown", |(attachment, _)| attachment.name());
+            let rows: Vec<u32> =
+                self.plane.rings.iter().filter(|ring| ring.device == *name).map(|ring| ring.row).collect();
+            let rings = self.dataplane.rings.iter().filter(|((row, _), _)| rows.contains(row));
+            let zero_copy = rings.clone().filter(|(_, zero_copy)| **zero_copy).count();
+            json!({
+                "device": name,
+                "index": nic.index,
+                "driver": nic.driver,
+                "attached": attached,
+                "queues": nic.rx_queues,
+                "mtu": nic.mtu,
+                "up": nic.up,
+                "rings": rings.count(),
+                "zeroCopy": zero_copy,
+                "nicDropped": nic.dropped,
+            })
+        })
+        .collect()
+    }
+}
+
+/// All counters as one object, also the last line that `run` prints.
+#[must_use]
+pub fn counters(totals: &Totals) -> Value {
+    let ledgers = totals.ledgers();
+    let mut packets = ends(PacketEnd::ALL.iter().map(|end| end.name()), &ledgers.packets);
+    if totals.packets_lost() > 0 {
+        packets.insert("lost_in_crash".into(), totals.packets_lost().into());
+    }
+    let by_protocol = |of: &dyn Fn(usize) -> Map<String, Value>| -> Map<String, Value> {
+        let named = Protocol::ALL.iter().map(|protocol| (protocol.name().to_owned(), of(protocol.index())));
+        named.filter(|(_, ends)| !ends.is_empty()).map(|(name, ends)| (name, ends.into())).collect()
+    };
+    let messages = by_protocol(&|n| ends(MessageEnd::ALL.iter().map(|end| end.name()), &ledgers.messages[n]));
+    let sets = by_protocol(&|n| ends(SetEnd::ALL.iter().map(|end| end.name()), &ledgers.sets[n]));
+    let records: Map<String, Value> = Kind::ALL
+        .iter()
+        .map(|kind| {
+            let row = &ledgers.records[kind.index()];
+            (kind.name().to_owned(), ends(RecordEnd::ALL.iter().map(|end| end.name()), row))
+        })
+        .filter(|(_, ends)| !ends.is_empty())
+        .map(|(name, ends)| (name, ends.into()))
+        .collect();
+    let sinks: Map<String, Value> = totals
+        .sinks
+        .iter()
+        .map(|sink| {
+            let mut ends = ends(SinkEnd::ALL.iter().map(|end| end.name()), &sink.ends);
+            if sink.lost != 0 {
+                ends.insert("lost_in_crash".into(), sink.lost.into());
+            }
+            (sink.name.clone(), ends.into())
+        })
+        .collect();
+    let joins = |side: usize| ends(JoinEnd::ALL.iter().map(|end| end.name()), &ledgers.joins[side]);
+    let differences = totals
+        .differences()
+        .into_iter()
+        .map(|d| json!({"link": d.link, "place": d.place, "left": d.left, "right": d.right}));
+    json!({
+        "packets": packets,
+        "xdp": ends(PacketEnd::ALL.iter().map(|end| end.name()), &totals.frames),
+        "sockets": ends(PacketEnd::ALL.iter().map(|end| end.name()), &totals.selections),
+        "messages": messages,
+        "sets": sets,
+        "records": records,
+        "rows": totals.rows(),
+        "sinks": sinks,
+        "join": {"destination": joins(0), "source": joins(1)},
+        "routes": ends(RouteAction::ALL.iter().map(|action| action.name()), &ledgers.routes),
+        "path": {
+            "xsk": totals.rings.iter().map(|ring| ring.received).sum::<u64>(),
+            "kernel": totals.sockets.iter().map(|socket| socket.received).sum::<u64>(),
+        },
+        "differences": differences.collect::<Vec<_>>(),
+        "unexplained": totals.unexplained(),
+    })
+}
+
+/// Counters that are not 0, by name.
+fn ends<'a>(names: impl Iterator<Item = &'a str>, counts: &[u64]) -> Map<String, Value> {
+    let named = names.zip(counts).filter(|(_, count)| **count != 0);
+    named.map(|(name, count)| (name.to_owned(), (*count).into())).collect()
+}
+
+/// An address as text, IPv4-mapped as IPv4.
+#[must_use]
+pub fn text_of(address: [u8; 16]) -> String {
+    IpAddr::V6(Ipv6Addr::from(address)).to_canonical().to_string()
+}
+
+fn now_unix_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// RFC 3339 in UTC, milliseconds.
+fn unix_ns_text(unix_ns: u64) -> String {
+    let milliseconds = i64::try_from(unix_ns / 1_000_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}

@@ -1,0 +1,219 @@
+//! The dataplane process as control sees it: started, heard, drained, mourned.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use dataplane_common::map::SlotState;
+
+use super::super::asynchronous::AsyncChannel;
+use super::super::message::{
+    Channel, ChannelError, Keep, Order, Received, Report, SinkCounts, VERSION, tame,
+};
+use super::Control;
+
+/// Where a dataplane process is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum State {
+    /// There is none.
+    #[default]
+    Gone,
+    /// It has its orders and opens what they name.
+    Starting,
+    /// Its workers turn.
+    Running,
+    /// It takes what still waits.
+    Draining,
+}
+
+/// One at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Dataplane {
+    channel: Option<AsyncChannel>,
+    pub(crate) state: State,
+    pub(crate) pid: u32,
+    /// How many there have been.
+    pub(crate) generation: u32,
+    since: Option<Instant>,
+    /// What it last said of its sinks.
+    pub(crate) sinks: Vec<SinkCounts>,
+    /// Rings in the map, by (row, worker): without a copy?
+    pub(crate) rings: BTreeMap<(u32, u16), bool>,
+    /// Log lines since the last look, so that no process fills the log.
+    lines: u32,
+}
+
+/// Lines of one dataplane process between two looks that reach the log.
+const MAX_LINES: u32 = 50;
+
+impl Dataplane {
+    /// The next report; never, where there is no process.
+    pub(super) async fn receive(&self) -> Result<Received<Report>, ChannelError> {
+        match &self.channel {
+            Some(channel) => channel.receive().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.state == State::Gone
+    }
+
+    pub(super) fn drain(&mut self) {
+        let sent = self.channel.as_ref().map(|channel| channel.send(&Order::Drain, &[]));
+        self.state = match (self.state, sent) {
+            (State::Running, Some(Ok(()))) => State::Draining,
+            // One that has not begun has taken nothing; one that does not hear cannot be drained.
+            _ => State::Gone,
+        };
+    }
+
+    /// A look: as many lines again may be written.
+    pub(super) const fn looked(&mut self) {
+        self.lines = 0;
+    }
+}
+
+impl Control {
+    /// A new dataplane process, or one that an earlier control process has started.
+    pub(super) fn introduce(
+        &mut self,
+        end: OwnedFd,
+        pid: u32,
+        generation: u32,
+        running: bool,
+    ) -> Result<(), ChannelError> {
+        let channel = Channel::new(end)
+            .and_then(AsyncChannel::new)
+            .map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))?;
+        self.dataplane = Dataplane {
+            channel: Some(channel),
+            state: if running { State::Running } else { State::Starting },
+            pid,
+            generation,
+            since: Some(Instant::now()),
+            ..Dataplane::default()
+        };
+        if running || self.stopping.is_some() {
+            return Ok(());
+        }
+        // No ring of the one before is in the map any more, so what it had and did not count is known now.
+        self.settle_rings();
+        self.order(
+            &Order::Start { version: VERSION, workers: u16::try_from(self.workers).unwrap_or(0) },
+            &[self.text.as_fd(), self.page_file.as_fd()],
+        )?;
+        for socket in &self.sockets {
+            let order = Order::Serve { worker: socket.worker, listen: socket.listen };
+            self.order(&order, &[socket.descriptor.as_fd()])?;
+        }
+        for ring in &self.plane.rings {
+            let order = Order::Open {
+                device: ring.device.clone(),
+                queue: ring.queue,
+                row: ring.row,
+                generic: ring.generic,
+                only: ring.only,
+            };
+            self.order(&order, &[])?;
+        }
+        self.order(&Order::Begin, &[])
+    }
+
+    fn order(&self, order: &Order, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        match &self.dataplane.channel {
+            Some(channel) => channel.send(order, descriptors),
+            None => Err(ChannelError::Closed),
+        }
+    }
+
+    pub(super) fn report(&mut self, report: Result<Received<Report>, ChannelError>) {
+        let received = match report {
+            Ok(received) => received,
+            Err(error) => {
+                // Its end follows from the keeper; nothing more is read from this one.
+                if !matches!(error, ChannelError::Closed) {
+                    tracing::error!("dataplane process: {error}");
+                }
+                self.dataplane.channel = None;
+                return;
+            }
+        };
+        match received.message {
+            Report::Ring { row, worker, zero_copy } => {
+                let socket = received.descriptors.into_iter().next();
+                self.ring(row, worker, zero_copy, socket);
+            }
+            Report::Running => self.running(),
+            Report::Sinks { sinks } => {
+                self.dataplane.sinks = sinks.into_iter().take(self.config.sink.len()).collect();
+            }
+            Report::Exporters { exporters } => {
+                self.exporters.told(&exporters, self.config.metrics.max_exporters as usize);
+            }
+            Report::Notice { text } => self.line(|text| tracing::warn!("dataplane: {text}"), &text),
+            Report::Failed { text } => self.line(|text| tracing::error!("dataplane: {text}"), &text),
+            Report::Drained => self.dataplane.state = State::Gone,
+        }
+    }
+
+    fn line(&mut self, write: impl Fn(&str), text: &str) {
+        self.dataplane.lines += 1;
+        if self.dataplane.lines <= MAX_LINES {
+            write(&tame(text));
+        }
+    }
+
+    /// An AF_XDP socket goes into the map if it was asked for; our copy is closed, since a queue stays busy for
+    /// as long as anybody holds its socket.
+    fn ring(&mut self, row: u32, worker: u16, zero_copy: bool, socket: Option<OwnedFd>) {
+        let known =
+            self.plane.rings.iter().any(|ring| ring.row == row && ring.only.is_none_or(|w| w == worker));
+        let (Some(socket), true) = (socket, known && usize::from(worker) < self.workers) else {
+            self.line(|text| tracing::error!("{text}"), "dataplane named a ring that it was not asked for");
+            return;
+        };
+        match self.plane.insert_ring(row, worker, socket.as_fd()) {
+            Ok(()) => drop(self.dataplane.rings.insert((row, worker), zero_copy)),
+            Err(error) => tracing::error!("ring row {row}, worker {worker}: {error}"),
+        }
+    }
+
+    fn running(&mut self) {
+        if self.dataplane.state != State::Starting || self.stopping.is_some() {
+            return;
+        }
+        self.dataplane.state = State::Running;
+        if let Err(error) = self.plane.steer(&self.config, self.workers, SlotState::Millrace) {
+            tracing::error!("cannot switch traffic on: {error}");
+        }
+        let took = self.dataplane.since.map_or(0, |since| since.elapsed().as_millis());
+        tracing::info!(
+            pid = self.dataplane.pid,
+            workers = self.workers,
+            rings = self.dataplane.rings.len(),
+            took_ms = took,
+            "the dataplane is at work"
+        );
+        // Without a keeper nobody hears it.
+        let _ = self.keeper.send(&Keep::Running, &[]);
+    }
+
+    pub(super) fn dataplane_ended(&mut self, how: &str) {
+        if self.stopping.is_none() {
+            tracing::error!("the dataplane process ended: {}", tame(how));
+        }
+        // What it said last may still wait in the channel.
+        while let Some(received) = self.dataplane.channel.as_ref().and_then(AsyncChannel::try_receive) {
+            self.report(Ok(received));
+        }
+        let totals = self.totals();
+        let sinks = std::mem::take(&mut self.dataplane.sinks);
+        self.base.ended(&totals, &sinks);
+        self.exporters.ended();
+        (self.rings_unsettled, self.sockets_unsettled) = (true, true);
+        let generation = self.dataplane.generation;
+        self.dataplane = Dataplane { generation, ..Dataplane::default() };
+        self.hold_base();
+    }
+}

@@ -1,0 +1,339 @@
+//! What this instance has in the kernel: programs, their tables, the devices they run on, groups of sockets.
+//!
+//! In: configuration, sockets, kernel state. Out: entries of maps, rows, attachments. Decides nothing about
+//! routers or workers; without programs (no privilege) every call does nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use dataplane_common::map::SlotState;
+
+use super::StartError;
+use crate::config::{Config, Mode};
+use crate::ebpf::attach::{self, Attached, Attachment};
+use crate::ebpf::{EbpfError, LoadSettings, Programs, TableLimits};
+use crate::nic::Nic;
+use crate::process::dataplane::ring_settings;
+use crate::process::privilege;
+use crate::reconcile::{Step, Tables};
+use crate::sockets::Socket;
+use crate::steering;
+
+/// One RX queue with rings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RingRow {
+    /// Name of the device.
+    pub(crate) device: String,
+    /// RX queue, from 0.
+    pub(crate) queue: u32,
+    /// Its row in the maps.
+    pub(crate) row: u32,
+    /// Generic mode.
+    pub(crate) generic: bool,
+    /// The only worker with a ring there.
+    pub(crate) only: Option<u16>,
+}
+
+/// One a control process.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    pub(crate) programs: Option<Programs>,
+    /// What the maps hold.
+    held: Tables,
+    /// Devices that run the program.
+    pub(crate) attached: BTreeMap<String, Attached>,
+    pub(crate) rings: Vec<RingRow>,
+    /// Row of each listener's group, by its position in the configuration.
+    pub(crate) socket_rows: Vec<u32>,
+}
+
+impl Plane {
+    /// Loads the programs, or explains why it goes without.
+    ///
+    /// # Errors
+    /// When the mode or several workers need programs that cannot be loaded.
+    pub(crate) fn load(config: &Config, key: [u8; 16]) -> Result<Self, StartError> {
+        let plane = |programs| Self {
+            programs,
+            held: Tables::default(),
+            attached: BTreeMap::new(),
+            rings: Vec::new(),
+            socket_rows: Vec::new(),
+        };
+        let loaded = if privilege::may(privilege::LOAD) {
+            Programs::load(&load_settings(config, key)).map_err(|error| (false, error.to_string()))
+        } else {
+            Err((
+                true,
+                "CAP_BPF and CAP_NET_ADMIN are missing (run as root, or give the capabilities)".into(),
+            ))
+        };
+        match (loaded, config.mode) {
+            (Ok(programs), _) => Ok(plane(Some(programs))),
+            (Err((unprivileged, why)), Mode::Native | Mode::Generic) => {
+                let line = format!("mode {}: {why}", config.mode.name());
+                Err(if unprivileged { StartError::Privilege(line) } else { StartError::Host(line) })
+            }
+            (Err((_, why)), Mode::Auto | Mode::Socket) => {
+                if config.mode == Mode::Auto && !config.devices.is_empty() {
+                    tracing::warn!("no XDP, kernel sockets instead: {why}");
+                } else {
+                    tracing::warn!("no eBPF programs: {why}");
+                }
+                Ok(plane(None))
+            }
+        }
+    }
+
+    /// How many workers can run: without programs nothing keeps a router on one of several.
+    pub(crate) fn workers(&self, config: &Config) -> usize {
+        if self.programs.is_some() || config.workers.len() == 1 {
+            return config.workers.len();
+        }
+        tracing::warn!(
+            "one worker instead of {}: without eBPF the kernel would spread one router over all of them",
+            config.workers.len()
+        );
+        1
+    }
+
+    /// Gives every socket its place; `again`: an earlier control process has done so, and its entries stay.
+    pub(crate) fn serve(
+        &mut self,
+        config: &Config,
+        sockets: &[Socket],
+        again: bool,
+    ) -> Result<(), EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        let mut rows = Vec::new();
+        for (position, listen) in config.listen.iter().enumerate() {
+            let protocol = if listen.protocol.is_stream() { 6 } else { 17 };
+            let row = programs.tables.sockets.row(protocol, SocketAddr::new(listen.address, listen.port))?;
+            rows.push(row);
+            let group = sockets.iter().filter(|socket| usize::from(socket.listen) == position);
+            for (n, socket) in group.enumerate() {
+                if n == 0 {
+                    programs.attach_reuseport(&socket.descriptor)?;
+                }
+                if again {
+                    continue;
+                }
+                programs.tables.sockets.insert(row, u32::from(socket.worker), &socket.descriptor)?;
+            }
+        }
+        self.socket_rows = rows;
+        Ok(())
+    }
+
+    /// Writes aliases, addresses and ports whole, whatever the maps held before.
+    pub(crate) fn fill(&mut self, config: &Config, wanted: &Tables) -> Result<(), EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        for alias in &config.steering.alias {
+            let network = alias.address;
+            if network.is_host() {
+                programs.tables.aliases.insert(network.address, alias.router)?;
+            } else {
+                programs.tables.aliases.insert_prefix(network.address, network.bits, alias.router)?;
+            }
+        }
+        programs.tables.local_addresses.replace(&wanted.local_addresses)?;
+        programs.tables.ports.replace(&wanted.ports)?;
+        self.held = Tables { devices: BTreeMap::new(), ..wanted.clone() };
+        Ok(())
+    }
+
+    /// Takes the steps from what the maps hold to `wanted`. Returns the devices that appeared.
+    pub(crate) fn reconcile(&mut self, config: &Config, wanted: &Tables) -> Result<(), EbpfError> {
+        for step in self.held.steps_to(wanted) {
+            self.take(config, &step)?;
+            self.held.apply(&step);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, config: &Config, step: &Step) -> Result<(), EbpfError> {
+        match step {
+            Step::Attach(device, _) => return self.attach(config, device),
+            Step::Gone(device, index) => {
+                tracing::warn!("device {device} (index {index}) is gone");
+                self.attached.remove(device);
+                return Ok(());
+            }
+            Step::AddAddress(_) | Step::SetPort(..) | Step::ClearPort(_) | Step::RemoveAddress(_) => {}
+        }
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        match step {
+            Step::AddAddress(address) => programs.tables.local_addresses.insert(*address),
+            Step::RemoveAddress(address) => programs.tables.local_addresses.remove(*address),
+            Step::SetPort(port, value) => programs.tables.ports.set(*port, *value),
+            Step::ClearPort(port) => programs.tables.ports.clear(*port),
+            Step::Attach(..) | Step::Gone(..) => Ok(()),
+        }
+    }
+
+    fn attach(&mut self, config: &Config, device: &str) -> Result<(), EbpfError> {
+        let mode = match config.mode {
+            Mode::Auto => attach::Mode::Auto,
+            Mode::Native => attach::Mode::Native,
+            Mode::Generic => attach::Mode::Generic,
+            Mode::Socket => return Ok(()),
+        };
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        match programs.attach(device, mode) {
+            Ok(attached) => {
+                if let Some(why) = &attached.why_not_native {
+                    tracing::warn!(
+                        "device {device}: generic mode, its driver does not take the program: {why}"
+                    );
+                }
+                tracing::info!(
+                    device,
+                    mode = attached.attachment.name(),
+                    replaced = attached.replaced,
+                    "XDP program attached"
+                );
+                self.attached.insert(device.to_owned(), attached);
+                Ok(())
+            }
+            Err(error) if config.mode == Mode::Auto => {
+                tracing::warn!("device {device}: kernel sockets instead of XDP: {error}");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Rows for every RX queue of every attached device; rows of queues that are no more are taken back.
+    pub(crate) fn open(&mut self, config: &Config) -> Result<(), EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        let rings = &mut programs.tables.rings;
+        let mut wanted = Vec::new();
+        for attached in self.attached.values() {
+            let queues = Nic::read(&attached.device).map_or(1, |nic| nic.rx_queues);
+            wanted.extend((0..queues).map(|queue| (attached, queue)));
+        }
+        for (held, _) in rings.rows()? {
+            if !wanted.iter().any(|(attached, queue)| (attached.index, *queue) == (held.device, held.queue)) {
+                rings.remove_row(held.device, held.queue)?;
+            }
+        }
+        let workers = u16::try_from(config.workers.len()).unwrap_or(1).max(1);
+        self.rings.clear();
+        for (attached, queue) in wanted {
+            let generic = attached.attachment == Attachment::Generic;
+            let alone = generic && workers > 1 && !several_sockets_in_generic_mode();
+            self.rings.push(RingRow {
+                device: attached.device.clone(),
+                queue,
+                row: rings.row(attached.index, queue)?,
+                generic,
+                only: alone.then(|| u16::try_from(queue % u32::from(workers)).unwrap_or(0)),
+            });
+        }
+        if self.rings.iter().any(|ring| ring.only.is_some()) {
+            tracing::warn!(
+                "this kernel races on the fill ring in generic mode with several sockets a queue \
+                 (CVE-2025-37920): one ring a queue, the other workers take kernel sockets. Mended in \
+                 6.1.164, 6.6.123, 6.12.28, 6.14.6 and 6.15"
+            );
+        }
+        Ok(())
+    }
+
+    /// Frames of (row, worker) go to an AF_XDP socket, which is bound already.
+    pub(crate) fn insert_ring(
+        &mut self,
+        row: u32,
+        worker: u16,
+        socket: BorrowedFd<'_>,
+    ) -> Result<(), EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        programs.tables.rings.insert(row, u32::from(worker), socket.as_fd())
+    }
+
+    /// Switches traffic on ([`SlotState::Millrace`]) or off ([`SlotState::Empty`]).
+    pub(crate) fn steer(
+        &mut self,
+        config: &Config,
+        workers: usize,
+        state: SlotState,
+    ) -> Result<(), EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        let table = steering::table(config.slots(), u32::try_from(workers).unwrap_or(0), state);
+        if *programs.tables.steering.current() == table {
+            return Ok(());
+        }
+        programs.tables.steering.install(&table)
+    }
+
+    /// Takes the program off every device.
+    pub(crate) fn detach(&mut self) {
+        let Some(programs) = &mut self.programs else { return };
+        for device in std::mem::take(&mut self.attached).into_keys() {
+            if let Err(error) = programs.detach(&device) {
+                tracing::error!("device {device}: {error}");
+            }
+        }
+    }
+
+    /// Takes everything of this instance out of the kernel.
+    pub(crate) fn remove(&mut self) -> Result<(), EbpfError> {
+        self.programs.take().map_or(Ok(()), Programs::unpin)
+    }
+}
+
+fn load_settings(config: &Config, key: [u8; 16]) -> LoadSettings {
+    let limits = &config.limits;
+    LoadSettings {
+        drop_empty_udp: config.steering.drop_empty_udp,
+        aliases: config.steering.alias.iter().any(|alias| alias.address.is_host()),
+        alias_prefixes: config.steering.alias.iter().any(|alias| !alias.address.is_host()),
+        limits: TableLimits {
+            local_addresses: limits.max_local_addresses,
+            aliases: limits.max_aliases,
+            ring_rows: limits.max_ring_rows,
+            socket_rows: limits.max_socket_rows,
+            routers_seen: limits.max_routers_seen,
+        },
+        pins: Some(config.process.pins(&config.state_dir)),
+        ..LoadSettings::new(key, ring_settings(config, false).frame_room_bytes())
+    }
+}
+
+/// Whether several AF_XDP sockets may share a pool in generic mode (CVE-2025-37920 is mended).
+fn several_sockets_in_generic_mode() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    mended(&release)
+}
+
+fn mended(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    let mut number = || numbers.next().unwrap_or(0);
+    match (number(), number(), number()) {
+        (6, 1, patch) => patch >= 164,
+        (6, 6, patch) => patch >= 123,
+        (6, 12, patch) => patch >= 28,
+        (6, 14, patch) => patch >= 6,
+        (major, minor, _) => (major, minor) >= (6, 15),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mended;
+
+    #[test]
+    fn kernels_that_race_are_known() {
+        for release in
+            ["6.1.164", "6.1.164-1-amd64", "6.6.123", "6.12.28", "6.14.6", "6.15.0", "6.18.1", "7.0"]
+        {
+            assert!(mended(release), "{release}");
+        }
+        for release in
+            ["5.15.0", "6.1.163-1-cloud-amd64", "6.6.5", "6.8.12", "6.12.27", "6.13.9", "6.14.5", ""]
+        {
+            assert!(!mended(release), "{release}");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The dataplane process: orders and descriptors in, workers and sinks running, then no privilege at all.
+//!
+//! ```text
+//! Start, Serve.., Open.., Begin -> sinks, rings -> Ring.. (AF_XDP sockets) -> capabilities dropped
+//!                               -> workers -> Running -> Sinks.., Notice.. -> Drain -> Drained
+//! ```
+//! It opens nothing but what control has told it and the files of its sinks. What fails ends the process: the
+//! keeper starts another one.
+
+pub(crate) mod sinks;
+mod tally;
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use collector::batch::{BatchLimits, WorkerId};
+use collector::schema::Interest;
+use collector::{Outlet, Schemas};
+use dataplane::counters::{Counters, Layout};
+use dataplane::inbox::{Command, Notice};
+use dataplane::ring::{self, Ring};
+use dataplane::settings::{Copy, RingSettings, WorkerSettings};
+use dataplane::worker::{self, Running, Start};
+use output::distribute::Distribution;
+use output::sink::SinkLedger;
+use rustix::thread::CapabilitySet;
+
+use super::message::{Channel, ChannelError, Order, Received, Report, SinkCounts, VERSION};
+use super::privilege;
+use crate::config::Config;
+
+/// How long the orders before [`Order::Begin`] may take.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// Time between looks at notices and sink ledgers.
+const LOOK: Duration = Duration::from_millis(10);
+/// Octets of the longest memory file that is read.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Runs the process until control drains it or is gone for good.
+///
+/// # Errors
+/// What keeps it from running: one line, which control has been told too.
+pub fn run() -> anyhow::Result<()> {
+    privilege::keep_only(privilege::RINGS).context("cannot give up capabilities")?;
+    let channel = Channel::from_stdin().context("standard input is not the keeper's channel")?;
+    let process = match orders(&channel).and_then(|orders| Process::start(&channel, orders)) {
+        Ok(process) => process,
+        Err(error) => {
+            // Control says why in its own log; without it the error below is all there is.
+            let _ = channel.send(&Report::Failed { text: format!("{error:#}") }, &[]);
+            return Err(error);
+        }
+    };
+    process.serve(&channel)
+}
+
+/// What control said before [`Order::Begin`].
+struct Orders {
+    config: Config,
+    page: OwnedFd,
+    /// By worker: UDP sockets and listeners.
+    datagrams: Vec<Vec<OwnedFd>>,
+    listeners: Vec<Vec<OwnedFd>>,
+    queues: Vec<Queue>,
+}
+
+struct Queue {
+    device: String,
+    queue: u32,
+    row: u32,
+    generic: bool,
+    only: Option<u16>,
+}
+
+fn orders(channel: &Channel) -> anyhow::Result<Orders> {
+    let mut orders = match next(channel)? {
+        (Order::Start { version, workers }, mut descriptors) => {
+            ensure!(version == VERSION, "control speaks version {version}, this binary {VERSION}");
+            let text = descriptors.next().context("control sent no configuration")?;
+            let page = descriptors.next().context("control sent no counters page")?;
+            let mut config = Config::parse(&text_of(text)?)?;
+            config.workers.truncate(usize::from(workers));
+            let none: Vec<Vec<OwnedFd>> = config.workers.iter().map(|_| Vec::new()).collect();
+            let listeners = config.workers.iter().map(|_| Vec::new()).collect();
+            Orders { config, page, datagrams: none, listeners, queues: Vec::new() }
+        }
+        (order, _) => bail!("control began with {order:?}"),
+    };
+    loop {
+        match next(channel)? {
+            (Order::Serve { worker, listen }, mut descriptors) => {
+                let listen = orders.config.listen.get(usize::from(listen));
+                let stream =
+                    listen.context("control named a listener that is not configured")?.protocol.is_stream();
+                let sockets = if stream { &mut orders.listeners } else { &mut orders.datagrams };
+                let sockets =
+                    sockets.get_mut(usize::from(worker)).context("control named no worker of ours")?;
+                sockets.push(descriptors.next().context("control sent no socket")?);
+            }
+            (Order::Open { device, queue, row, generic, only }, _) => {
+                orders.queues.push(Queue { device, queue, row, generic, only });
+            }
+            (Order::Begin, _) => return Ok(orders),
+            (order, _) => bail!("control gave an order out of turn: {order:?}"),
+        }
+    }
+}
+
+fn next(channel: &Channel) -> anyhow::Result<(Order, std::vec::IntoIter<OwnedFd>)> {
+    let received = channel.receive::<Order>(Some(START_PATIENCE))?;
+    let Received { message, descriptors } = received.context("control gave no orders in time")?;
+    Ok((message, descriptors.into_iter()))
+}
+
+/// The text in a sealed memory file.
+pub(super) fn text_of(file: impl AsFd) -> anyhow::Result<String> {
+    Ok(String::from_utf8(octets_of(file)?)?)
+}
+
+/// The octets in a sealed memory file.
+pub(super) fn octets_of(file: impl AsFd) -> anyhow::Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt as _;
+    let file = File::from(file.as_fd().try_clone_to_owned()?);
+    let length = file.metadata()?.len();
+    ensure!(length <= MAX_FILE, "a memory file is longer than {MAX_FILE} octets");
+    let mut octets = vec![0; usize::try_from(length)?];
+    // The offset is shared with every holder of this file: read at one of our own.
+    file.read_exact_at(&mut octets, 0)?;
+    Ok(octets)
+}
+
+/// The sizes of the counters page, from the configuration alone: both processes compute the same.
+#[must_use]
+pub fn layout(config: &Config) -> Layout {
+    Layout {
+        workers: config.workers.len(),
+        rings: config.limits.max_ring_rows as usize,
+        sockets: config.listen.iter().filter(|listen| !listen.protocol.is_stream()).count(),
+    }
+}
+
+/// What rings are opened with: control tells XDP the longest frame that fits.
+#[must_use]
+pub fn ring_settings(config: &Config, generic: bool) -> RingSettings {
+    RingSettings {
+        frame_size_bytes: config.limits.frame_size_bytes,
+        ring_frames: config.limits.ring_frames,
+        spare_frames: config.limits.spare_frames,
+        copy: if generic { Copy::Always } else { Copy::Auto },
+        huge_pages: config.process.huge_pages,
+        ..RingSettings::default()
+    }
+}
+
+/// The running workers and sinks. One a dataplane process.
+struct Process {
+    workers: Vec<Running>,
+    sinks: Option<Distribution>,
+    ledgers: Vec<Arc<SinkLedger>>,
+    /// Workers that have not said yet that they turn.
+    starting: usize,
+    told: Vec<SinkCounts>,
+    exporters: tally::Changed,
+}
+
+impl Process {
+    fn start(channel: &Channel, orders: Orders) -> anyhow::Result<Self> {
+        let Orders { config, page, datagrams, listeners, queues } = orders;
+        let counters = Counters::map(page, layout(&config)).context("cannot map the counters page")?;
+        let rings = open(channel, &config, &queues)?;
+        let mut outputs = sinks::build(&config)?;
+        let (tally, exporters) = tally::pair(config.metrics.max_exporters as usize);
+        outputs.push(("tally".to_owned(), Box::new(tally)));
+        privilege::keep_only(CapabilitySet::empty()).context("cannot give up capabilities")?;
+        // From here on nothing of this process can gain a privilege.
+
+        let wanted = outputs.iter().fold(Interest::default(), |all, (_, sink)| all.union(&sink.wants()));
+        let schemas = collector::schema::schemas(&wanted);
+        let limits = BatchLimits { rows: config.limits.batch_rows, octets: config.limits.batch_octets };
+        let (outlets, drains): (Vec<_>, Vec<_>) = (0..config.workers.len())
+            .map(|n| Outlet::new(worker_id(n), &schemas, config.limits.batches_per_table, limits))
+            .unzip();
+        let sinks = Distribution::start(drains, outputs, config.limits.sink_queue_batches)?;
+        // The tally is nobody's output: its ledger is not told.
+        let ledgers = sinks.ledgers().into_iter().take(config.sink.len()).map(|(_, ledger)| ledger).collect();
+        let workers = spawn(&config, &schemas, &counters, outlets, rings, (datagrams, listeners))?;
+        Ok(Self {
+            starting: workers.len(),
+            workers,
+            sinks: Some(sinks),
+            ledgers,
+            told: Vec::new(),
+            exporters,
+        })
+    }
+
+    /// Until control says [`Order::Drain`], or neither it nor the keeper is there any more.
+    fn serve(mut self, channel: &Channel) -> anyhow::Result<()> {
+        loop {
+            match channel.receive::<Order>(Some(LOOK)) {
+                Ok(Some(Received { message: Order::Drain, .. })) => {
+                    self.end(channel);
+                    return Ok(channel.send(&Report::Drained, &[])?);
+                }
+                Ok(Some(Received { message: other, .. })) => {
+                    bail!("control gave an order out of turn: {other:?}")
+                }
+                Ok(None) => {}
+                Err(ChannelError::Closed) => {
+                    tracing::error!("control and keeper are gone: completing the files and ending");
+                    self.end(channel);
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+            self.notices(channel)?;
+            self.tell(channel);
+            if let Some(n) = self.workers.iter().position(|worker| worker.thread.is_finished()) {
+                bail!("worker {n} ended by itself");
+            }
+        }
+    }
+
+    fn notices(&mut self, channel: &Channel) -> anyhow::Result<()> {
+        for (n, worker) in self.workers.iter().enumerate() {
+            while let Some(notice) = worker.inbox.notice() {
+                let text = match notice {
+                    Notice::Running { pinned } => {
+                        self.starting = self.starting.saturating_sub(1);
+                        if self.starting == 0 {
+                            channel.send(&Report::Running, &[])?;
+                        }
+                        if pinned {
+                            continue;
+                        }
+                        format!("worker {n} could not be pinned to its core")
+                    }
+                    Notice::Panicked => format!("worker {n} panicked and began again, empty"),
+                    Notice::Drained => continue,
+                    Notice::SocketRefused(error) => format!("worker {n} could not take a socket: {error}"),
+                };
+                // A log line is worth no restart.
+                let _ = channel.send(&Report::Notice { text }, &[]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells control what became of rows, when that has changed.
+    fn tell(&mut self, channel: &Channel) {
+        let counts =
+            |ledger: &Arc<SinkLedger>| SinkCounts { offered: ledger.offered(), ends: ledger.ends().to_vec() };
+        let sinks: Vec<SinkCounts> = self.ledgers.iter().map(counts).collect();
+        if sinks != self.told && channel.send(&Report::Sinks { sinks: sinks.clone() }, &[]).is_ok() {
+            self.told = sinks;
+        }
+        for exporters in self.exporters.take() {
+            // What could not be told is told with its next change.
+            let _ = channel.send(&Report::Exporters { exporters }, &[]);
+        }
+    }
+
+    fn end(mut self, channel: &Channel) {
+        for worker in &self.workers {
+            // A worker that reads no commands any more is left behind with the process.
+            let _ = worker.inbox.send(Command::Stop { hand_over: false });
+        }
+        for (n, worker) in std::mem::take(&mut self.workers).into_iter().enumerate() {
+            if worker.thread.join().is_err() {
+                tracing::error!("worker {n} panicked while it ended");
+            }
+        }
+        if let Some(sinks) = self.sinks.take() {
+            sinks.finish();
+        }
+        self.tell(channel);
+    }
+}
+
+fn worker_id(n: usize) -> WorkerId {
+    WorkerId(u16::try_from(n).unwrap_or(u16::MAX))
+}
+
+/// Opens every queue and hands control each AF_XDP socket. Rings by worker.
+fn open(channel: &Channel, config: &Config, queues: &[Queue]) -> anyhow::Result<Vec<Vec<Ring>>> {
+    let workers = config.workers.len();
+    let mut by_worker: Vec<Vec<Ring>> = (0..workers).map(|_| Vec::new()).collect();
+    for Queue { device, queue, row, generic, only } in queues {
+        let takers: Vec<usize> = match only {
+            Some(worker) => vec![usize::from(*worker)],
+            None => (0..workers).collect(),
+        };
+        let settings = ring_settings(config, *generic);
+        let opened = ring::open(device, *queue, u32::try_from(takers.len())?, &settings)
+            .with_context(|| format!("device {device}, RX queue {queue}"))?;
+        if let Some(error) = opened.huge_pages_refused {
+            let text =
+                format!("device {device}, RX queue {queue}: ordinary pages instead of huge ones: {error}");
+            channel.send(&Report::Notice { text }, &[])?;
+        }
+        for (mut ring, worker) in opened.rings.into_iter().zip(takers) {
+            ring.row = *row;
+            let zero_copy = ring.zero_copy()?.unwrap_or(false);
+            let socket = ring.descriptor().context("a ring without a socket")?;
+            let report = Report::Ring { row: *row, worker: u16::try_from(worker)?, zero_copy };
+            channel.send(&report, &[socket.as_fd()])?;
+            by_worker.get_mut(worker).context("control named no worker of ours")?.push(ring);
+        }
+    }
+    Ok(by_worker)
+}
+
+fn spawn(
+    config: &Config,
+    schemas: &Schemas,
+    counters: &Counters,
+    outlets: Vec<Outlet>,
+    rings: Vec<Vec<Ring>>,
+    (datagrams, listeners): (Vec<Vec<OwnedFd>>, Vec<Vec<OwnedFd>>),
+) -> anyhow::Result<Vec<Running>> {
+    let settings = WorkerSettings {
+        socket_buffer_bytes: config.limits.socket_buffer_bytes,
+        stream_buffer_bytes: WorkerSettings::default()
+            .stream_buffer_bytes
+            .max(2 * config.limits.max_bmp_message_octets),
+        max_streams: config.limits.max_streams_per_worker,
+        ..WorkerSettings::default()
+    };
+    let mut workers = Vec::new();
+    let parts = outlets.into_iter().zip(rings).zip(datagrams).zip(listeners).zip(&config.workers);
+    for (n, ((((outlet, rings), datagrams), listeners), core)) in parts.enumerate() {
+        let start = Start {
+            id: worker_id(n),
+            core: Some(usize::from(*core)),
+            settings,
+            collector: config.collector_settings(),
+            schemas: schemas.clone(),
+            outlet,
+            rings,
+            datagrams,
+            listeners,
+            streams: Vec::new(),
+            counters: counters.writer(n).context("the counters page is too small")?,
+        };
+        workers.push(worker::spawn(start).with_context(|| format!("cannot start worker {n}"))?);
+    }
+    Ok(workers)
+}

@@ -1,0 +1,315 @@
+//! Every counter of an instance at one moment, and the chain that holds them against each other.
+//!
+//! ```text
+//! XDP redirected (row, slot)  ==  worker received + rx_dropped + ring_full + lost in crashes
+//! SK_REUSEPORT selected       ==  worker received + dropped at the socket + lost in crashes
+//! worker received             ==  sum over the worker's packet ends
+//! messages, sets, records in  ==  sum over their ends
+//! rows                        ==  sum over the ends of each sink + lost in crashes
+//! ```
+//! In: what kernel, workers and sinks counted. Out: sums and differences. Each side of a link is another
+//! party's count. What a killed process took with it is known only as a difference; it is taken once, at the
+//! kill, under a name of its own.
+
+use std::collections::BTreeMap;
+
+use collector::Ledgers;
+use collector::ledger::{Kind, PacketEnd, RecordEnd};
+use dataplane::counters::{Block, Gauges};
+use output::sink::SinkEnd;
+use serde::{Deserialize, Serialize};
+
+use crate::process::message::SinkCounts;
+
+/// One ring of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RingTotals {
+    /// Name of the device.
+    pub device: String,
+    /// RX queue, from 0.
+    pub queue: u32,
+    /// Worker, which is the slot too.
+    pub worker: u16,
+    /// Frames that XDP redirected there.
+    pub redirected: u64,
+    /// Frames that the worker took.
+    pub received: u64,
+    /// Frames that found no free memory or a full ring, as the kernel counted.
+    pub dropped: u64,
+    /// Frames that went with a killed process.
+    pub lost: u64,
+}
+
+/// One UDP socket of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketTotals {
+    /// Position in the configuration's `listen`.
+    pub listen: u16,
+    /// Worker, which is the slot too.
+    pub worker: u16,
+    /// Datagrams for which SK_REUSEPORT selected it; absent without programs.
+    pub selected: Option<u64>,
+    /// Datagrams that the worker read.
+    pub received: u64,
+    /// Datagrams that found the socket full.
+    pub dropped: u64,
+    /// Datagrams that went with a killed process.
+    pub lost: u64,
+}
+
+/// The rows of one sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkTotals {
+    /// Name, as in metrics.
+    pub name: String,
+    /// Rows by [`SinkEnd`].
+    pub ends: [u64; SinkEnd::COUNT],
+    /// Rows that went with a killed process; negative: rows that its workers had not counted yet.
+    pub lost: i64,
+}
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Frames by their end in XDP; their sum is all that devices gave to the program.
+    pub frames: [u64; PacketEnd::COUNT],
+    /// Packets by their end in SK_REUSEPORT.
+    pub selections: [u64; PacketEnd::COUNT],
+    /// One a worker.
+    pub workers: Vec<Block>,
+    /// One a ring.
+    pub rings: Vec<RingTotals>,
+    /// One a UDP socket.
+    pub sockets: Vec<SocketTotals>,
+    /// One a sink.
+    pub sinks: Vec<SinkTotals>,
+}
+
+/// What earlier dataplane processes left, and where the counters of maps stood when the instance began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Rows by sink and end of processes that have ended.
+    pub sinks: Vec<SinkCounts>,
+    /// Rows lost by sink, as [`SinkTotals::lost`].
+    pub rows_lost: Vec<i64>,
+    /// Frames lost by (ring row, worker).
+    pub frames_lost: BTreeMap<(u32, u16), u64>,
+    /// Datagrams lost by (listener, worker).
+    pub datagrams_lost: BTreeMap<(u16, u16), u64>,
+    /// XDP's ends when the instance began.
+    pub frames: Vec<u64>,
+    /// SK_REUSEPORT's ends when the instance began.
+    pub selections: Vec<u64>,
+    /// Redirected by (row, slot) when the instance began, where that was not 0.
+    pub redirected: BTreeMap<(u32, u16), u64>,
+    /// Selected by (row, slot) when the instance began, where that was not 0.
+    pub selected: BTreeMap<(u32, u16), u64>,
+}
+
+/// One difference of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Which link.
+    pub link: &'static str,
+    /// Where in that link: a device and queue, a worker, a sink.
+    pub place: String,
+    /// One party's count.
+    pub left: u64,
+    /// The other's.
+    pub right: u64,
+}
+
+impl Totals {
+    /// The ledgers of all workers.
+    #[must_use]
+    pub fn ledgers(&self) -> Ledgers {
+        let mut sum = Ledgers::default();
+        for Block { ledgers, .. } in &self.workers {
+            add(&mut sum.packets, &ledgers.packets);
+            add(&mut sum.messages_in, &ledgers.messages_in);
+            add(sum.messages.as_flattened_mut(), ledgers.messages.as_flattened());
+            add(&mut sum.sets_in, &ledgers.sets_in);
+            add(sum.sets.as_flattened_mut(), ledgers.sets.as_flattened());
+            add(&mut sum.records_in, &ledgers.records_in);
+            add(sum.records.as_flattened_mut(), ledgers.records.as_flattened());
+            add(sum.joins.as_flattened_mut(), ledgers.joins.as_flattened());
+            add(&mut sum.routes, &ledgers.routes);
+            add(&mut sum.sequence_lost, &ledgers.sequence_lost);
+        }
+        sum
+    }
+
+    /// Rows that workers wrote.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        let of = |block: &Block, kind: &Kind| {
+            let ends = block.ledgers.records.get(kind.index());
+            ends.and_then(|ends| ends.get(RecordEnd::Row.index())).copied().unwrap_or(0)
+        };
+        self.workers.iter().flat_map(|block| Kind::ALL.iter().map(move |kind| of(block, kind))).sum()
+    }
+
+    /// Packets that went with killed processes.
+    #[must_use]
+    pub fn packets_lost(&self) -> u64 {
+        let frames: u64 = self.rings.iter().map(|ring| ring.lost).sum();
+        frames + self.sockets.iter().map(|socket| socket.lost).sum::<u64>()
+    }
+
+    /// Every link of the chain whose two sides differ. Under load what is on the way differs too; at rest, and
+    /// after a drain, nothing does.
+    #[must_use]
+    pub fn differences(&self) -> Vec<Difference> {
+        let mut found = Vec::new();
+        let mut hold = |link, place: String, left: u64, right: u64| {
+            if left != right {
+                found.push(Difference { link, place, left, right });
+            }
+        };
+        let redirected = self.frames.get(PacketEnd::Redirected.index()).copied().unwrap_or(0);
+        let rings = self.rings.iter().map(|ring| ring.redirected).sum();
+        hold("xdp redirected = by ring", String::new(), redirected, rings);
+        for ring in &self.rings {
+            let place = format!("{} queue {} worker {}", ring.device, ring.queue, ring.worker);
+            let right = ring.received + ring.dropped + ring.lost;
+            hold("redirected = received + dropped + lost", place, ring.redirected, right);
+        }
+        for socket in &self.sockets {
+            let place = format!("listener {} worker {}", socket.listen, socket.worker);
+            let right = socket.received + socket.dropped + socket.lost;
+            hold("selected = received + dropped + lost", place, socket.selected.unwrap_or(right), right);
+        }
+        for (n, block) in self.workers.iter().enumerate() {
+            let rings: u64 =
+                block.rings.iter().map(|ring| ring.received + ring.rx_dropped + ring.rx_ring_full).sum();
+            let sockets: u64 = block.sockets.iter().map(|socket| socket.received + socket.dropped).sum();
+            let ends = block.ledgers.packets.iter().sum();
+            hold("worker packets in = ends", format!("worker {n}"), rings + sockets, ends);
+            hold("messages, sets, records in = ends", format!("worker {n}"), block.ledgers.unexplained(), 0);
+        }
+        let rows = self.rows();
+        for sink in &self.sinks {
+            let right = sink.ends.iter().sum::<u64>().saturating_add_signed(sink.lost);
+            hold("rows = sink ends + lost", sink.name.clone(), rows, right);
+        }
+        found
+    }
+
+    /// Sum of all differences: 0 when everything that came in is accounted for.
+    #[must_use]
+    pub fn unexplained(&self) -> u64 {
+        self.differences().iter().map(|difference| difference.left.abs_diff(difference.right)).sum()
+    }
+
+    /// Gauges of all workers, summed.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        self.workers.iter().fold(Gauges::default(), |mut sum, block| {
+            sum.panics += block.gauges.panics;
+            sum.streams_opened += block.gauges.streams_opened;
+            sum.streams_closed += block.gauges.streams_closed;
+            sum.streams_refused += block.gauges.streams_refused;
+            sum.streams_open += block.gauges.streams_open;
+            sum.backlog += block.gauges.backlog;
+            sum
+        })
+    }
+}
+
+impl Base {
+    /// A dataplane process has ended, and `sinks` was the last that it said: its counts stay, and what of its
+    /// rows reached no sink is lost. `totals` still counts it.
+    pub fn ended(&mut self, totals: &Totals, sinks: &[SinkCounts]) {
+        self.sinks.resize(totals.sinks.len(), SinkCounts::default());
+        for (base, counts) in self.sinks.iter_mut().zip(sinks) {
+            base.offered += counts.offered;
+            base.ends.resize(SinkEnd::COUNT, 0);
+            add(&mut base.ends, &counts.ends);
+        }
+        let rows = totals.rows();
+        let lost = |sink: &SinkTotals| rows.wrapping_sub(sink.ends.iter().sum()).cast_signed();
+        self.rows_lost = totals.sinks.iter().map(lost).collect();
+    }
+}
+
+fn add(sum: &mut [u64], more: &[u64]) {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum = sum.wrapping_add(*more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use collector::ledger::Protocol;
+    use dataplane::counters::{RingCounters, SocketCounters};
+
+    fn balanced() -> Totals {
+        let mut block = Block::default();
+        block.ledgers.packets[PacketEnd::Delivered.index()] = 12;
+        block.ledgers.packets[PacketEnd::RingFull.index()] = 2;
+        block.ledgers.messages_in[Protocol::Ipfix.index()] = 12;
+        block.ledgers.messages[Protocol::Ipfix.index()][0] = 12;
+        block.ledgers.records_in[Kind::Flow.index()] = 30;
+        block.ledgers.records[Kind::Flow.index()][RecordEnd::Row.index()] = 30;
+        block.rings = vec![RingCounters { received: 9, rx_ring_full: 2, ..RingCounters::default() }];
+        block.sockets = vec![SocketCounters { received: 3, ..SocketCounters::default() }];
+        let mut frames = [0; PacketEnd::COUNT];
+        frames[PacketEnd::Redirected.index()] = 15;
+        Totals {
+            frames,
+            selections: [0; PacketEnd::COUNT],
+            workers: vec![block],
+            rings: vec![RingTotals {
+                redirected: 15,
+                received: 9,
+                dropped: 2,
+                lost: 4,
+                ..RingTotals::default()
+            }],
+            sockets: vec![SocketTotals { selected: Some(3), received: 3, ..SocketTotals::default() }],
+            sinks: vec![SinkTotals { name: "json".into(), ends: [25, 0, 0, 1, 0], lost: 4 }],
+        }
+    }
+
+    #[test]
+    fn a_balanced_chain_has_no_difference() {
+        assert_eq!(balanced().differences(), []);
+        assert_eq!((balanced().unexplained(), balanced().rows(), balanced().packets_lost()), (0, 30, 4));
+    }
+
+    #[test]
+    fn what_a_kill_cost_is_named_once() {
+        let mut totals = balanced();
+        totals.sinks[0].lost = 0;
+        assert_eq!(totals.unexplained(), 4);
+        let mut base = Base::default();
+        let said = SinkCounts { offered: 26, ends: vec![25, 0, 0, 1, 0] };
+        base.ended(&totals, std::slice::from_ref(&said));
+        assert_eq!((base.rows_lost.clone(), base.sinks.clone()), (vec![4], vec![said]));
+        totals.sinks[0].lost = base.rows_lost[0];
+        assert_eq!(totals.unexplained(), 0);
+        // A sink that wrote rows which the page did not count yet.
+        totals.sinks[0].ends[0] += 9;
+        base.ended(&totals, &[]);
+        assert_eq!(base.rows_lost, [-5]);
+    }
+
+    #[test]
+    fn every_link_notices_one_unit() {
+        let breaks: [fn(&mut Totals); 7] = [
+            |t| t.frames[PacketEnd::Redirected.index()] += 1,
+            |t| t.rings[0].dropped += 1,
+            |t| t.sockets[0].selected = Some(4),
+            |t| t.workers[0].sockets[0].received += 1,
+            |t| t.workers[0].ledgers.messages_in[0] += 1,
+            |t| t.sinks[0].lost += 1,
+            |t| t.workers[0].ledgers.packets[PacketEnd::Delivered.index()] -= 1,
+        ];
+        for (n, spoil) in breaks.into_iter().enumerate() {
+            let mut totals = balanced();
+            spoil(&mut totals);
+            assert_eq!(totals.unexplained(), 1, "break {n}");
+        }
+    }
+}
