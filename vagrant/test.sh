@@ -46,6 +46,21 @@ step lints cargo clippy --workspace --exclude dataplane-ebpf --all-targets --fea
 step tests cargo test --workspace --exclude dataplane-ebpf --no-fail-fast
 step "lab (root)" cargo test -p lab --features root --test 'root_*' --no-fail-fast -- --test-threads=1
 step "millrace (root)" cargo test -p control --features root --test 'root_*' --no-fail-fast -- --test-threads=1
+# demos MODE..: the lab end to end in each mode, all at the same time.
+demos() {
+    local mode pids=() status=0 as=()
+    [ "$(id -u)" = 0 ] || as=(sudo)
+    for mode in "$@"; do
+        "${as[@]}" /usr/bin/python3 "$here/demo.py" --mode "$mode" --binary target/debug/millrace --out "target/demo-$mode" &
+        pids+=($!)
+    done
+    for mode in "${pids[@]}"; do wait "$mode" || status=1; done
+    return $status
+}
+
+step "build" cargo build -p control --bin millrace
+step "the lab in native mode" demos native
+step "the lab in generic and in socket mode, side by side" demos generic socket
 step "verdicts on kernel 6.1 (virtual machine)" in_vm control root_verdicts
 
 echo
