@@ -90,7 +90,7 @@ def watch(millrace, seconds, stop=lambda: False):
 
 def table(millrace, last, now):
     """One block of lines; `last` keeps each exporter's flow count of the time before."""
-    yield f"{'exporter':<12} {'worker':>6} {'flows':>8} {'flows/s':>8} {'routes':>7} {'joined':>7} {'misses':>7} {'drops':>6}"
+    yield f"{'exporter':<12} {'worker':>6} {'flows':>8} {'flows/s':>8} {'routes':>7} {'joined':>7} {'misses':>7}"
     for item in millrace.show("exporters"):
         name, flows = item.get("exporter"), item.get("flows", 0)
         before, then = last.get(name, (flows, now - 1))
@@ -100,8 +100,11 @@ def table(millrace, last, now):
         share = f"{100 * joined / (joined + missed):.0f}%" if joined + missed else "-"
         yield (
             f"{name:<12} {item.get('worker', '-'):>6} {flows:>8} {rate:>8.0f} {item.get('routes', 0):>7} "
-            f"{share:>7} {missed:>7} {item.get('dropped', 0):>6}"
+            f"{share:>7} {missed:>7}"
         )
+    for item in millrace.show("counters"):
+        drops = {end: count for end, count in item["packets"].items() if end != "delivered"}
+        yield f"  through rings {item['path']['xsk']}, kernel sockets {item['path']['kernel']}, drops {drops or 0}"
 
 
 def run(options, lab, evidence):
@@ -125,7 +128,6 @@ def run(options, lab, evidence):
     ]
     watch(millrace, KILL_AFTER_S)
     evidence.attached = millrace.attached()
-    evidence.before_kill = millrace.metrics()
     evidence.gap_s = millrace.kill_dataplane()
     say(f"kill -9 of the dataplane; the next one was at work after {evidence.gap_s} s")
     watch(millrace, 60, lambda: all(host.poll() is not None for host in hosts))
@@ -137,10 +139,10 @@ def run(options, lab, evidence):
     evidence.recorded = {who: lab.end(recorder) for who, recorder in recorders.items()}
     time.sleep(0.5)
     evidence.metrics = millrace.metrics()
-    evidence.workers = millrace.show("workers")
     evidence.kernel = millrace.kernel_datagrams()
     evidence.attached_again = millrace.attached()
     evidence.stop_s, evidence.status = millrace.stop()
+    evidence.totals = millrace.totals()
     evidence.left = millrace.left_behind()
     evidence.truth = {who: millrace.decode(f"{work}/{who}.pcap") for who in ROUTERS}
     evidence.read(out)

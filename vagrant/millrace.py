@@ -73,14 +73,14 @@ kinds = ["flow", "route"]
         )
 
     def start(self):
-        with open(self.log, "wb") as log:
+        with open(self.log, "wb") as log, open(f"{self.work}/totals", "wb") as totals:
             # ip gives it a /sys of its own: the shell adds a BPF file system and, at the end, says what is left there.
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace, "sh", "-c",
                  'mount -t bpf bpf /sys/fs/bpf || exit; left=$1; shift; "$@"; status=$?; '
                  'find /sys/fs/bpf -mindepth 1 ! -name "*.debug" >"$left"; exit $status',
                  "sh", f"{self.work}/left", self.binary, "run", "--config", self.config],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, stdout=totals, stderr=log,
             )
         self.wait_ready(20)
 
@@ -163,15 +163,18 @@ kinds = ["flow", "route"]
         return modes.pop() if len(modes) == 1 else "mixed"
 
     def kernel_datagrams(self):
-        """UDP datagrams that kernel sockets of the namespace took, and those that found the socket full."""
+        """UDP datagrams that sockets of the namespace took or had no room for, as its kernel counted."""
         snmp, snmp6 = (self.inside("cat", f"/proc/net/{name}").stdout for name in ("snmp", "snmp6"))
         rows = [line.split() for line in snmp.splitlines() if line.startswith("Udp:")]
         counters = dict(zip(rows[0][1:], map(int, rows[1][1:])))
-        for line in snmp6.splitlines():
-            name, value = line.split()
-            if name.startswith("Udp6"):
-                counters[name[4:]] = counters.get(name[4:], 0) + int(value)
-        return counters["InDatagrams"], counters["RcvbufErrors"], counters["NoPorts"]
+        counters.update((name, int(value)) for name, value in (line.split() for line in snmp6.splitlines()))
+        return sum(counters[name] for name in (
+            "InDatagrams", "RcvbufErrors", "Udp6InDatagrams", "Udp6RcvbufErrors"))
+
+    def totals(self):
+        """What `run` printed at its end: all counters as one JSON object."""
+        with open(f"{self.work}/totals", encoding="utf-8") as lines:
+            return json.loads(lines.readlines()[-1])
 
     def decode(self, path):
         """The flow rows that an offline run makes of a capture."""
