@@ -3,7 +3,7 @@
 //! state between messages.
 //!
 //! ```text
-//! stream -> frame -> message -> peer_header + monitoring (one UPDATE), statistics, peer_up, peer_down, mirroring
+//! stream -> frame -> message -> peer_header + monitoring (one UPDATE; version 4: indexed TLVs), statistics, peer_up, peer_down, mirroring
 //!                            -> initiation, termination: tlv
 //! ```
 
@@ -12,16 +12,22 @@ pub mod peer_header;
 pub mod initiation;
 pub mod peer_up;
 pub mod peer_down;
+pub mod indexed;
+pub mod profile;
+pub mod path_status;
 pub mod monitoring;
 pub mod statistics;
 pub mod mirroring;
 
+pub use indexed::{IndexedTlv, IndexedTlvs, TlvValue};
 pub use initiation::{Initiation, Termination};
 pub use mirroring::{Mirrored, RouteMirroring};
-pub use monitoring::RouteMonitoring;
+pub use monitoring::{RouteMonitoring, Tagged};
+pub use path_status::PathStatus;
 pub use peer_down::{Cause, PeerDown};
 pub use peer_header::{PeerHeader, PeerType, RibView};
 pub use peer_up::PeerUp;
+pub use profile::{Meaning, Profile};
 pub use statistics::{Statistic, StatisticValue, StatisticsReport};
 pub use tlv::{Tlv, Tlvs};
 
@@ -109,7 +115,7 @@ impl<'a> Frame<'a> {
         let mut body = Cursor::new(self.octets);
         body.skip(HEADER_LENGTH)?;
         Ok(match self.kind {
-            0 => Message::RouteMonitoring(RouteMonitoring::parse(body)?),
+            0 => Message::RouteMonitoring(RouteMonitoring::parse(body, self.version)?),
             1 => Message::StatisticsReport(StatisticsReport::parse(body, self.version)?),
             2 => Message::PeerDown(PeerDown::parse(body, self.version)?),
             3 => Message::PeerUp(PeerUp::parse(body)?),

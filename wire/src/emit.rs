@@ -5,5 +5,6 @@
 pub mod ipfix;
 pub mod netflow;
 pub mod sflow;
+pub mod udp_notif;
 pub mod bmp;
 pub mod bgp;

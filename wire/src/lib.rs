@@ -5,7 +5,8 @@
 //! octets -> cursor -> ipfix    message -> sets -> templates | records -> fields -> value   RFC 7011, 5103, 6313
 //!                  -> netflow  v9 packet -> flowsets, v5 packet as a fixed template         RFC 3954
 //!                  -> sflow    datagram -> samples -> records -> items                     sFlow version 5
-//!                     -> frame sampled octets -> headers under IANA's element ids           IEEE 802.1Q, RFC 8200
+//!                     -> frame sampled octets -> headers under IANA's element ids          IEEE 802.1Q, RFC 8200
+//!                  -> udp_notif  datagram -> options, segment, payload                 draft-ietf-netconf-udp-notif
 //!                  -> bmp      framed message -> peer header, parts                        RFC 7854, 8671, 9069
 //!                     -> bgp   OPEN, UPDATE -> attributes, NLRI                            RFC 4271, 4760
 //!           malformed: reason, offset, length: the one error of all readers
@@ -28,6 +29,7 @@ pub mod ipfix;
 pub mod netflow;
 pub mod sflow;
 pub mod frame;
+pub mod udp_notif;
 pub mod bmp;
 pub mod bgp;
 #[cfg(feature = "emit")]

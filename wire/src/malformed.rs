@@ -96,6 +96,8 @@ reasons! {
     BadMarker = "bad_marker",
     /// A BGP message of another type than belongs there.
     BadMessageType = "bad_message_type",
+    /// A Route Monitoring message without an UPDATE (draft-ietf-grow-bmp-tlv-21 section 5.2).
+    MissingMessage = "missing_message",
     /// A prefix length that its family does not allow.
     BadPrefixLength = "bad_prefix_length",
     /// A next hop of a length that its family does not allow.

@@ -9,7 +9,7 @@ use wire::bgp::prefix_sid::PrefixSidTlv;
 use wire::bgp::{
     AsWidth, Community, Entries, Family, Nlri, Prefix, RouteDistinguisher, SegmentKind, Session, Value,
 };
-use wire::bmp::{self, Framed, Message, RibView};
+use wire::bmp::{self, Framed, Message, Profile, RibView, Tagged};
 use wire::emit::{bgp as emit_bgp, bmp as emit_bmp};
 
 /// Walks all that the octets hold and counts it, so that nothing is optimised away.
@@ -21,7 +21,13 @@ fn walk(octets: &[u8]) -> usize {
     };
     let Ok(message) = frame.message() else { return 0 };
     match message {
-        Message::RouteMonitoring(monitoring) => monitoring.update().map_or(0, walk_update),
+        Message::RouteMonitoring(monitoring) if frame.version == 3 => {
+            monitoring.update().map_or(0, walk_update)
+        }
+        Message::RouteMonitoring(monitoring) => {
+            let profiles = [None, Some(Profile::Draft21), Some(Profile::Draft20), Some(Profile::Draft06)];
+            profiles.into_iter().flat_map(|profile| monitoring.tagged(profile)).map(walk_tagged).sum()
+        }
         Message::StatisticsReport(report) => report.statistics().count() + report.tlvs().count(),
         Message::PeerDown(down) => 1 + down.tlvs().count() + usize::from(down.notification().is_some()),
         Message::PeerUp(up) => {
@@ -42,6 +48,14 @@ fn walk(octets: &[u8]) -> usize {
             .sum(),
         Message::Unknown { body, .. } => body.remaining(),
     }
+}
+
+fn walk_tagged(tagged: Tagged<'_>) -> usize {
+    let tlvs = tagged.tlvs().flatten();
+    let texts = tlvs.map(|tlv| format!("{:?}", tlv.value(tagged.meaning(&tlv))).len());
+    let about: usize = (0..4).map(|nlri| tagged.about(nlri).count()).sum();
+    let rules = tagged.session(Session::FOUR_OCTET);
+    texts.sum::<usize>() + about + tagged.update.findings(&rules).count()
 }
 
 fn walk_update(update: wire::bgp::Update<'_>) -> usize {
@@ -189,6 +203,9 @@ fn samples() -> Vec<Vec<u8>> {
         .mp_unreach(Family::IPV6_UNICAST, &unicast)
         .announce(None, &prefix);
     let update = update.finish();
+    let mut short = emit_bgp::Update::new(AsWidth::Four);
+    short.withdraw(None, &prefix).withdraw(None, &prefix);
+    let short = short.finish();
     let typed = typed_fields().into_iter().map(|(family, nlri)| {
         let mut update = emit_bgp::Update::new(AsWidth::Four);
         update.origin(Origin::Igp).as_path(&[]).mp_reach(family, &[10, 0, 0, 1], &nlri);
@@ -205,6 +222,17 @@ fn samples() -> Vec<Vec<u8>> {
         emit_bmp::route_monitoring(&peer, &update),
         emit_bmp::statistics(&peer, &[(0, &[0; 4]), (7, &[0; 8]), (9, &[0; 11]), (99, &[0; 3])]),
         emit_bmp::mirroring(&peer, &[(0, &update), (1, &[0, 1])]),
+        emit_bmp::route_monitoring_v4(
+            &peer,
+            &[
+                (2, 0x8001, &[0, 1, 0, 2]),
+                (1, 0, &[69, 4, 0, 1, 1, 3]),
+                (3, 0, b"global"),
+                (4, 0, &short),
+                (5, 1, &[0, 0, 0, 0x8a, 0, 3]),
+                (0x8009, 0x8001, &[0, 0, 0, 9, 1]),
+            ],
+        ),
         emit_bmp::message(3, 77, &[b"unknown"]),
     ];
     messages.into_iter().chain(typed).collect()

@@ -2,6 +2,7 @@
 //! output, one summary of all counters as the last line of standard error.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::net::IpAddr;
@@ -40,10 +41,10 @@ pub struct Decode {
     files: Vec<PathBuf>,
     /// UDP ports to decode, each P or P=PROTOCOL (ipfix, netflow, sflow, udp-notif), or `all`
     /// [default: 2055 4739 6343 9995 9996].
-    #[arg(long, value_name = "PORT", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
     udp_port: Vec<UdpPort>,
     /// TCP ports that speak BMP, or `all` [default: 1790 5000 10179 11019].
-    #[arg(long, value_name = "PORT", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
     bmp_port: Vec<BmpPort>,
     /// The files are bare UDP payload of this source, for example ipfix:192.0.2.1. The first colon separates.
     #[arg(long, value_name = "PROTOCOL:ADDRESS")]
@@ -55,10 +56,10 @@ pub struct Decode {
     #[arg(long, conflicts_with = "join")]
     join_final: bool,
     /// Print only these kinds.
-    #[arg(long, value_name = "KIND", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
     kind: Vec<String>,
     /// Print only what these exporters sent.
-    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     exporter: Vec<IpAddr>,
 }
 
@@ -85,10 +86,7 @@ impl std::str::FromStr for UdpPort {
             "udp-notif" => PortProtocol::UdpNotif,
             other => return Err(format!("{other}: not one of ipfix, netflow, sflow, udp-notif")),
         };
-        Ok(Self::One(
-            port.parse().map_err(|_| format!("{port}: not a port (1-65535) and not `all`"))?,
-            protocol,
-        ))
+        Ok(Self::One(port.parse().map_err(|_| format!("{port}: not a port (1-65535) and not `all`"))?, protocol))
     }
 }
 
@@ -108,6 +106,35 @@ impl std::str::FromStr for BmpPort {
         }
         text.parse().map(Self::One).map_err(|_| format!("{text}: not a port (1-65535) and not `all`"))
     }
+}
+
+/// Lets an option be followed by several values, `--udp-port 2055 9995 router.pcap`: a word behind such an option
+/// belongs to it as long as it is a value of it, so that the file behind the last one stays a file.
+pub fn spread_values(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut spread: Vec<OsString> = Vec::new();
+    let mut option: Option<&'static str> = None;
+    let mut first = false;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        let fits = match option {
+            Some("--udp-port") => text.parse::<UdpPort>().is_ok(),
+            Some("--bmp-port") => text.parse::<BmpPort>().is_ok(),
+            Some("--exporter") => text.parse::<IpAddr>().is_ok(),
+            Some(_) => Kind::ALL.iter().any(|kind| kind.name() == text),
+            None => false,
+        };
+        if let Some(name) = option.filter(|_| fits && !first) {
+            spread.push(name.into());
+        }
+        first = false;
+        if !fits {
+            let known = ["--udp-port", "--bmp-port", "--exporter", "--kind"];
+            option = known.into_iter().find(|name| *name == text);
+            first = option.is_some();
+        }
+        spread.push(argument);
+    }
+    spread
 }
 
 impl Decode {
@@ -143,8 +170,7 @@ impl Decode {
         if self.join_final {
             run.player.defer_datagrams();
         }
-        match self.files.iter().try_for_each(|file| run.file(file, self.payload)).and_then(|()| run.finish())
-        {
+        match self.files.iter().try_for_each(|file| run.file(file, self.payload)).and_then(|()| run.finish()) {
             // Whoever read our lines has seen enough.
             Err(Stop::Pipe) => return Ok(()),
             Err(Stop::Failed(error)) => return Err(error),
@@ -180,7 +206,7 @@ impl Decode {
             UdpPort::One(port, protocol) => Some((*port, *protocol)),
         }));
         ports.extend(self.payload.map(|source| (source.port, source.protocol)));
-        Settings { ports, join: self.join || self.join_final, bmp_resync: true, ..Settings::default() }
+        Settings { ports, join: self.join || self.join_final, bmp_resync: true, bmp_assume_peers: true, ..Settings::default() }
     }
 
     /// The BMP ports; none: all.
@@ -241,7 +267,10 @@ impl Run {
 
     fn payload(&mut self, mut reader: Box<dyn Read + Send>, path: &Path, source: Source) -> Result<(), Stop> {
         let mut octets = Vec::new();
-        reader.read_to_end(&mut octets).with_context(|| path.display().to_string()).map_err(Stop::Failed)?;
+        reader
+            .read_to_end(&mut octets)
+            .with_context(|| path.display().to_string())
+            .map_err(Stop::Failed)?;
         self.player.payload(source, &octets, &mut self.collector, &mut self.outlet);
         self.printer.print(&mut self.outlet)
     }
@@ -364,11 +393,7 @@ impl Printer {
                 continue;
             }
             self.line.clear();
-            if self
-                .encoder
-                .line(lease, row, &mut self.line)
-                .is_some_and(|kind| self.kinds & (1 << kind.index()) != 0)
-            {
+            if self.encoder.line(lease, row, &mut self.line).is_some_and(|kind| self.kinds & (1 << kind.index()) != 0) {
                 self.out.write_all(&self.line)?;
             }
         }
@@ -380,8 +405,26 @@ impl Printer {
             return true;
         }
         let column = lease.schema.field(RecordField::Exporter).and_then(|at| lease.values.get(at));
-        column
-            .and_then(|values| values.sixteen(row))
-            .is_some_and(|exporter| self.exporters.contains(exporter))
+        column.and_then(|values| values.sixteen(row)).is_some_and(|exporter| self.exporters.contains(exporter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_takes_what_is_a_value_of_it_and_leaves_the_file() {
+        let spread = |words: &str| {
+            let spread = spread_values(words.split(' ').map(OsString::from));
+            spread.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            spread("decode --udp-port 2055 9995=netflow --bmp-port all f.pcap"),
+            "decode --udp-port 2055 --udp-port 9995=netflow --bmp-port all f.pcap"
+        );
+        assert_eq!(spread("decode --kind flow route -"), "decode --kind flow --kind route -");
+        assert_eq!(spread("decode --exporter 2001:db8::1 x"), "decode --exporter 2001:db8::1 x");
+        assert_eq!(spread("decode --udp-port nonsense"), "decode --udp-port nonsense");
     }
 }

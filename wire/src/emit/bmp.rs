@@ -124,6 +124,25 @@ pub fn route_monitoring(peer: &PeerHeader, update: &[u8]) -> Vec<u8> {
     message(3, 0, &[&peer_header(peer), update])
 }
 
+/// An indexed TLV to be written: type, index (0x8000 names a group) and value.
+pub type IndexedTlv<'a> = (u16, u16, &'a [u8]);
+
+/// Route Monitoring of version 4: only TLVs, one of which holds the UPDATE.
+///
+/// # Panics
+/// If a value is longer than 65,535 octets.
+#[must_use]
+pub fn route_monitoring_v4(peer: &PeerHeader, indexed: &[IndexedTlv<'_>]) -> Vec<u8> {
+    let mut octets = peer_header(peer);
+    for (kind, index, value) in indexed {
+        octets.extend(kind.to_be_bytes());
+        octets.extend(u16::try_from(value.len()).expect("a TLV of at most 65,535 octets").to_be_bytes());
+        octets.extend(index.to_be_bytes());
+        octets.extend_from_slice(value);
+    }
+    message(4, 0, &[&octets])
+}
+
 /// Statistics Report.
 #[must_use]
 pub fn statistics(peer: &PeerHeader, statistics: &[Tlv<'_>]) -> Vec<u8> {

@@ -253,11 +253,14 @@ impl<'a> Iterator for Templates<'a> {
     type Item = Result<Definition<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Padding: no id is zero, so zeros up to the end of the set cannot be a record.
-        if self.rest.rest().iter().all(|octet| *octet == 0) {
-            return None;
-        }
+        // No id is zero: zeros up to the end are padding, and behind others no record can be found. Ending there
+        // also keeps the search for the end of the zeros from being made again for each of them.
         let start = self.rest;
+        if let [] | [0] | [0, 0, ..] = start.rest() {
+            self.rest = Cursor::with_base(&[], start.offset());
+            let is_padding = start.rest().iter().all(|octet| *octet == 0);
+            return (!is_padding).then(|| Err(start.malformed(Reason::BadTemplateId, start.remaining())));
+        }
         match self.read() {
             Ok(record) => Some(record),
             Err(malformed) => {
@@ -329,6 +332,16 @@ mod tests {
         assert_eq!(
             only(SetKind::OptionsTemplates, &[0, 2, 0, 0]).unwrap_err(),
             Malformed::new(Reason::BadTemplateId, 4, 4)
+        );
+    }
+
+    #[test]
+    fn an_id_of_zero_is_padding_or_the_end() {
+        assert!(templates(SetKind::Templates, &[0; 9]).next().is_none());
+        let octets = [0, 0, 0, 0, 1, 0, 0, 1, 0, 8, 0, 4];
+        assert_eq!(
+            only(SetKind::Templates, &octets).unwrap_err(),
+            Malformed::new(Reason::BadTemplateId, 4, 12)
         );
     }
 
