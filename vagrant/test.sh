@@ -62,6 +62,8 @@ step "build" cargo build -p control --bin millrace
 step "the lab in native mode" demos native
 step "the lab in generic and in socket mode, side by side" demos generic socket
 step "verdicts on kernel 6.1 (virtual machine)" in_vm control root_verdicts
+step "socket steering on kernel 6.1 (virtual machine)" in_vm control root_steering
+step "attachment and pins on kernel 6.1 (virtual machine)" in_vm control root_attach
 
 echo
 for name in "${failures[@]}"; do echo "failed: $name"; done

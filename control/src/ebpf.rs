@@ -175,7 +175,7 @@ pub struct LoadSettings {
     pub aliases: bool,
     /// Look up alias prefixes (75-500 ns a packet).
     pub alias_prefixes: bool,
-    /// Remember when each router was last seen.
+    /// Remember when each router was last seen in XDP (25-30 ns a packet).
     pub last_seen: bool,
     /// Sizes of the tables.
     pub limits: TableLimits,
@@ -184,7 +184,7 @@ pub struct LoadSettings {
 }
 
 impl LoadSettings {
-    /// Settings without aliases and without pins.
+    /// Settings without aliases, without times of routers and without pins.
     #[must_use]
     pub fn new(key: [u8; 16], ring_room_bytes: u32) -> Self {
         Self {
@@ -193,7 +193,7 @@ impl LoadSettings {
             drop_empty_udp: false,
             aliases: false,
             alias_prefixes: false,
-            last_seen: true,
+            last_seen: false,
             limits: TableLimits::default(),
             pins: None,
         }

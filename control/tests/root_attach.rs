@@ -15,15 +15,17 @@ use control::ebpf::{Attachment, EbpfError, LoadSettings, Mode, Programs, TableLi
 use dataplane_common::PacketEnd;
 
 const KEY: [u8; 16] = [7; 16];
+/// The device under test; its dot, as in VLAN devices, is what no pin's name may have.
+const RIGHT: &str = "right.7";
 
-/// Runs this test again in a new network namespace with the pair `left`, `right`; `true` in that second run.
+/// Runs this test again in a new network namespace with the pair `left`, [`RIGHT`]; `true` in that second run.
 fn in_own_namespace(test: &str) -> bool {
     const INSIDE: &str = "MILLRACE_TEST_IN_NAMESPACE";
     if std::env::var_os(INSIDE).is_some() {
         run("ip", &["link", "set", "lo", "up"]);
-        run("ip", &["link", "add", "left", "type", "veth", "peer", "name", "right"]);
+        run("ip", &["link", "add", "left", "type", "veth", "peer", "name", RIGHT]);
         run("ip", &["link", "set", "left", "up"]);
-        run("ip", &["link", "set", "right", "up"]);
+        run("ip", &["link", "set", RIGHT, "up"]);
         return true;
     }
     let itself = std::env::current_exe().unwrap();
@@ -77,12 +79,12 @@ fn modes_are_read_back() {
         (Mode::Native, Attachment::Native),
         (Mode::Auto, Attachment::Native),
     ] {
-        let attached = programs.attach("right", mode).unwrap();
+        let attached = programs.attach(RIGHT, mode).unwrap();
         assert_eq!((attached.attachment, attached.why_not_native), (expected, None), "{mode:?}");
         assert_eq!(attachment(attached.index).unwrap().0, expected);
     }
-    programs.detach("right").unwrap();
-    assert_eq!(attachment(device_index("right").unwrap()).unwrap(), (Attachment::None, 0));
+    programs.detach(RIGHT).unwrap();
+    assert_eq!(attachment(device_index(RIGHT).unwrap()).unwrap(), (Attachment::None, 0));
 
     // The loopback device's driver has no XDP.
     let refused = programs.attach("lo", Mode::Native).unwrap_err();
@@ -106,15 +108,15 @@ fn another_program_keeps_its_device() {
     for (their_mode, our_mode) in
         [(Mode::Native, Mode::Native), (Mode::Generic, Mode::Auto), (Mode::Native, Mode::Generic)]
     {
-        theirs.attach("right", their_mode).unwrap();
-        let before = attachment(device_index("right").unwrap()).unwrap();
-        let refused = ours.attach("right", our_mode).unwrap_err();
+        theirs.attach(RIGHT, their_mode).unwrap();
+        let before = attachment(device_index(RIGHT).unwrap()).unwrap();
+        let refused = ours.attach(RIGHT, our_mode).unwrap_err();
         let EbpfError::Occupied { device, name, id } = &refused else { panic!("{refused}") };
-        assert_eq!((device.as_str(), name.as_str(), *id), ("right", "millrace", before.1));
-        assert_eq!(attachment(device_index("right").unwrap()).unwrap(), before);
-        theirs.detach("right").unwrap();
+        assert_eq!((device.as_str(), name.as_str(), *id), (RIGHT, "millrace", before.1));
+        assert_eq!(attachment(device_index(RIGHT).unwrap()).unwrap(), before);
+        theirs.detach(RIGHT).unwrap();
     }
-    assert_eq!(ours.attach("right", Mode::Native).unwrap().attachment, Attachment::Native);
+    assert_eq!(ours.attach(RIGHT, Mode::Native).unwrap().attachment, Attachment::Native);
 }
 
 #[test]
@@ -126,19 +128,18 @@ fn a_second_process_takes_over_without_a_gap() {
     let address: IpAddr = [192, 0, 2, 1].into();
     let mut first = Programs::load(&pins.settings()).unwrap();
     first.tables.local_addresses.insert(address).unwrap();
-    let row = first.tables.rings.row(device_index("right").unwrap(), 0).unwrap();
-    let attached = first.attach("right", Mode::Native).unwrap();
+    let row = first.tables.rings.row(device_index(RIGHT).unwrap(), 0).unwrap();
+    let attached = first.attach(RIGHT, Mode::Native).unwrap();
     assert!(!attached.replaced);
     let program = attachment(attached.index).unwrap().1;
     drop(first);
     assert_eq!(attachment(attached.index).unwrap(), (Attachment::Native, program), "the pin holds it");
 
-    run("ip", &["link", "set", "right", "name", "renamed.7"]); // a dot, which a pin's name could not have
     let mut second = Programs::load(&pins.settings()).unwrap();
     assert_eq!(second.tables.local_addresses.list().unwrap(), [address].into());
     assert_eq!(second.tables.rings.row(attached.index, 0).unwrap(), row);
     let before: u64 = second.tables.counters.frame_ends().unwrap().iter().sum();
-    let again = second.attach("renamed.7", Mode::Auto).unwrap();
+    let again = second.attach(RIGHT, Mode::Auto).unwrap();
     assert!(again.replaced);
     let replaced = attachment(attached.index).unwrap();
     assert_eq!(replaced.0, Attachment::Native);
