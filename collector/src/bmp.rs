@@ -12,6 +12,7 @@ mod peer;
 mod resync;
 mod route;
 mod row;
+mod saved;
 mod session;
 
 use std::net::SocketAddr;
@@ -32,6 +33,9 @@ use session::{Session, State, Wish};
 const SWEEP_PLACES: usize = 4_096;
 /// Error rows of one worker and second, live.
 const ERRORS_A_SECOND: u32 = 100;
+
+/// Why sessions end, as records say it.
+const REASONS: [&str; 7] = ["closed", "fin", "rst", "timeout", "termination", "bad_framing", "replaced"];
 
 /// What all BMP sessions of a worker share: columns and scratch space. One a worker.
 #[derive(Debug)]
@@ -95,7 +99,7 @@ impl Sessions {
             self.lose(oldest, "replaced", rib, shared, turn);
         }
         // Microseconds of the beginning: unique within a router, and exact in any JSON reader.
-        self.last_id = (turn.now.unix_ns / 1_000).max(self.last_id + 1);
+        self.last_id = (turn.now.unix_ns / 1_000).max(self.last_id.saturating_add(1));
         let mut session = Session::new(stream, self.last_id, from.port(), turn.now.unix_ns);
         rib.session_opened(turn.now.monotonic_ns);
         session.tell("open", "", shared, turn);

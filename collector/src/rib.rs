@@ -12,6 +12,7 @@ pub mod path;
 pub mod peer;
 pub mod prefix;
 pub mod table;
+mod saved;
 
 use wire::bgp::{Family, IpVersion, Prefix};
 use wire::bmp::RibView;

@@ -109,7 +109,7 @@ impl Work<'_, '_, '_, '_> {
                     break;
                 }
             };
-            self.peer.routes += 1;
+            self.peer.routes = self.peer.routes.saturating_add(1);
             let action = match routes.action {
                 Action::Announce => RouteAction::Announce,
                 Action::Withdraw => RouteAction::Withdraw,
@@ -178,7 +178,7 @@ impl Work<'_, '_, '_, '_> {
             turn.ledgers.records(Kind::Route, crate::ledger::RecordEnd::NotWanted, 1);
             return;
         }
-        *self.sequence += 1;
+        *self.sequence = self.sequence.saturating_add(1);
         let message = self.message;
         if self.peer.stamp_flags != message.header.flags {
             self.peer.stamp_flags = message.header.flags;

@@ -93,7 +93,7 @@ impl Session {
         turn: &mut Turn<'_>,
     ) -> Wish {
         self.framed = true;
-        self.messages += 1;
+        self.messages = self.messages.saturating_add(1);
         self.last_unix_ns = turn.now.unix_ns;
         let message = match frame.message() {
             Ok(message) => message,
@@ -231,7 +231,7 @@ impl Session {
             turn.ledgers.records(kind, crate::ledger::RecordEnd::NotWanted, 1);
             return None;
         }
-        self.sequence += 1;
+        self.sequence = self.sequence.saturating_add(1);
         Some(self.sequence)
     }
 }

@@ -78,7 +78,11 @@ impl Player {
         if source.protocol == PortProtocol::Bmp {
             // The files are one stream: a message may begin in one and end in the next.
             if self.now.frame == 1 {
-                collector.accept(self.now, Input::Opened { stream: PAYLOAD_STREAM, from: source.from, to }, out);
+                collector.accept(
+                    self.now,
+                    Input::Opened { stream: PAYLOAD_STREAM, from: source.from, to },
+                    out,
+                );
             }
             self.payload_rest.extend_from_slice(octets);
             while !self.payload_rest.is_empty() {

@@ -166,6 +166,11 @@ impl Interned {
         self.octets
     }
 
+    /// Places of entries, free ones included.
+    pub(crate) const fn places(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn rank(&self, id: u32) -> Option<&Rank> {
         self.entry(InternedId(id)).map(|entry| &entry.rank)
     }

@@ -59,7 +59,7 @@ pub const VIEWS: usize = RibView::ALL.len();
 /// Quiet time after which a dump counts as ended although the router sent no End-of-RIB, ns.
 const DUMP_QUIET_NS: u64 = 30_000_000_000;
 /// Families of one view of one peer whose End-of-RIB is followed.
-const MAX_FAMILIES: usize = 32;
+pub(crate) const MAX_FAMILIES: usize = 32;
 
 /// Position of a view in an array of [`VIEWS`].
 #[must_use]
@@ -192,6 +192,11 @@ impl Peers {
             peer.stale_since = None;
             return (id, until);
         }
+        (self.add_new(facts, session), None)
+    }
+
+    /// A peer that stands for no other.
+    pub(crate) fn add_new(&mut self, facts: PeerFacts, session: u64) -> PeerId {
         if let Some(place) = self.free.pop()
             && let Some(peer) = self.list.get_mut(place as usize)
         {
@@ -200,7 +205,7 @@ impl Peers {
             peer.session = session;
             peer.stale_since = None;
             peer.in_use = true;
-            return (PeerId(place), None);
+            return PeerId(place);
         }
         let peer = Peer {
             facts,
@@ -211,7 +216,7 @@ impl Peers {
             in_use: true,
         };
         self.list.push(peer);
-        (PeerId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX)), None)
+        PeerId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
     }
 
     /// All paths of some views of a peer are gone. Returns whether there may be any to free.
@@ -248,6 +253,16 @@ impl Peers {
             self.free.push(id.0);
         }
         some
+    }
+
+    /// One view of a peer.
+    pub(crate) fn view_mut(&mut self, id: PeerId, view: RibView) -> Option<&mut View> {
+        self.get_mut(id)?.views.get_mut(view_index(view))
+    }
+
+    /// When the next stale generation ends.
+    pub(crate) fn next_old_until(&self) -> Option<u64> {
+        self.list.iter().flat_map(|peer| &peer.views).filter_map(|view| view.old_until).min()
     }
 
     /// A path of this peer begins to exist.

@@ -105,6 +105,11 @@ impl Tables {
         self.by_name.iter().map(|(name, &id)| (&**name, id))
     }
 
+    /// Places of tables, free ones included.
+    pub(crate) const fn places(&self) -> usize {
+        self.list.len()
+    }
+
     pub(crate) fn get(&self, id: TableId) -> Option<&Table> {
         self.list.get(id.0 as usize)?.as_deref()
     }

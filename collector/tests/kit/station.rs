@@ -150,6 +150,18 @@ impl Station {
         self.collector.accept(self.now, closed, &mut self.out);
     }
 
+    /// Another worker takes the router over: what was saved, the undecoded octets, the time.
+    pub fn taken_over(&self, settings: Settings) -> Self {
+        let mut saved = Vec::new();
+        let id = self.collector.router(collector::sixteen(ROUTER.into())).unwrap();
+        self.collector.save(id, &mut saved);
+        let mut other = Self::new(settings);
+        other.collector.restore(&saved).unwrap();
+        other.rest = self.rest.clone();
+        other.now = self.now;
+        other
+    }
+
     /// Octets given and not consumed yet.
     pub fn rest(&self) -> &[u8] {
         &self.rest
