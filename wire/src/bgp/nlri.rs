@@ -186,11 +186,26 @@ impl<'a> Entries<'a> {
         }
     }
 
+    /// The next entry, of a cursor that is not empty. Plain prefixes, which are nearly all there is, stay in the
+    /// caller's loop.
+    #[inline]
     fn parse(&mut self) -> Result<Entry<'a>, Malformed> {
         let cursor = &mut self.cursor;
         let path_id = if self.add_path { Some(cursor.u32()?) } else { None };
         let (start, offset) = (cursor.rest(), cursor.offset());
-        let nlri = match self.format {
+        let nlri = if let Format::Prefix(version) = self.format {
+            Nlri::Prefix(unicast::parse(cursor, version)?)
+        } else {
+            self.parse_other()?
+        };
+        let length = start.len() - self.cursor.remaining();
+        Ok(Entry { path_id, nlri, octets: start.get(..length).unwrap_or_default(), offset })
+    }
+
+    #[inline(never)]
+    fn parse_other(&mut self) -> Result<Nlri<'a>, Malformed> {
+        let cursor = &mut self.cursor;
+        Ok(match self.format {
             Format::Prefix(version) => Nlri::Prefix(unicast::parse(cursor, version)?),
             Format::Labeled(version) => {
                 Nlri::Labeled(labeled::parse(cursor, version, self.multiple_labels, self.withdraw)?)
@@ -206,15 +221,14 @@ impl<'a> Entries<'a> {
             Format::McastVpn => Nlri::McastVpn(mcast_vpn::parse(cursor)?),
             Format::Vpls => Nlri::Vpls(vpls::parse(cursor)?),
             Format::Raw => Nlri::Raw(cursor.take(cursor.remaining())?),
-        };
-        let octets = start.get(..start.len() - cursor.remaining()).unwrap_or_default();
-        Ok(Entry { path_id, nlri, octets, offset })
+        })
     }
 }
 
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.cursor.is_empty() {
             return None;

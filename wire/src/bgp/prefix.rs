@@ -64,15 +64,22 @@ impl Prefix {
     ///
     /// # Errors
     /// `bad_prefix_length` if the protocol's addresses are shorter, `truncated`.
+    #[inline]
     pub fn parse(cursor: &mut Cursor<'_>, version: IpVersion, length: u8) -> Result<Self, Malformed> {
         if length > version.bits() {
             return Err(cursor.malformed(Reason::BadPrefixLength, 1));
         }
-        let octets = cursor.take(usize::from(length).div_ceil(8))?;
-        let bits = octets.iter().fold(0, |bits, octet| bits << 8 | u128::from(*octet));
-        let unread = 128 - 8 * u32::try_from(octets.len()).unwrap_or(16);
-        let bits = bits.checked_shl(unread).unwrap_or(0);
-        Ok(Self { version, octets: masked(bits, length).to_be_bytes(), length })
+        // Whole words where the octets behind the prefix allow it: what is read too much is masked away.
+        let rest = cursor.rest();
+        cursor.skip(usize::from(length).div_ceil(8))?;
+        let bits = match version {
+            IpVersion::V4 => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+                u128::from(u32::from_be_bytes(padded(rest)) & mask) << 96
+            }
+            IpVersion::V6 => masked(u128::from_be_bytes(padded(rest)), length),
+        };
+        Ok(Self { version, octets: bits.to_be_bytes(), length })
     }
 
     /// The prefix's address.
@@ -86,6 +93,17 @@ impl Prefix {
             IpVersion::V6 => IpAddr::V6(Ipv6Addr::from_octets(self.octets)),
         }
     }
+}
+
+/// The first `N` octets, with zeros for those that are not there.
+#[inline]
+fn padded<const N: usize>(octets: &[u8]) -> [u8; N] {
+    if let Some(whole) = octets.first_chunk() {
+        return *whole;
+    }
+    let mut padded = [0; N];
+    padded.iter_mut().zip(octets).for_each(|(to, from)| *to = *from);
+    padded
 }
 
 /// The first `length` bits, the rest cleared.

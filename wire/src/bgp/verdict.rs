@@ -1,7 +1,7 @@
 //! RFC 7606: the defects of an UPDATE in, what a BGP speaker would have to do about each out. A station does none
 //! of it: it records the verdict and keeps every route that reads.
 
-use crate::bgp::attribute::{self, Attribute, Attributes, Value, code};
+use crate::bgp::attribute::{Attribute, Attributes, OPTIONAL, TRANSITIVE, Value, code};
 use crate::bgp::{Session, Update};
 use crate::malformed::{Malformed, Reason};
 
@@ -133,33 +133,38 @@ impl<'a> Judge<'a> {
         damage.into_iter().chain(missing.into_iter().flatten())
     }
 
+    /// Soundness is the rule and stays in the caller's loop, defects are weighed aside.
+    #[inline]
     fn judge(&mut self, attribute: Attribute<'a>) -> Judged<'a> {
-        let (value, defect) = match attribute.value(self.session.as_width) {
-            Ok(value) => (value, None),
-            Err(malformed) => (Value::Other(attribute.value.rest()), Some(malformed)),
+        let is_repeated = self.see(attribute.code);
+        let is_odd = is_repeated
+            || has_conflicting_flags(attribute.flags, attribute.code)
+            || (self.session.external == Some(true) && is_internal(attribute.code));
+        match attribute.value(self.session.as_width) {
+            Ok(value) if !is_odd => Judged { attribute, value, finding: None },
+            value => self.condemn(attribute, value, is_repeated),
+        }
+    }
+
+    #[cold]
+    fn condemn(
+        &self,
+        attribute: Attribute<'a>,
+        value: Result<Value<'a>, Malformed>,
+        is_repeated: bool,
+    ) -> Judged<'a> {
+        let code = attribute.code;
+        let oddity = |reason| attribute.value.malformed(reason, attribute.value.remaining());
+        let (verdict, malformed) = match value {
+            _ if is_repeated => (on_repetition(code), oddity(Reason::DuplicateAttribute)),
+            Err(malformed) => (self.on_defect(code), malformed),
+            Ok(_) if has_conflicting_flags(attribute.flags, code) => {
+                (Verdict::Withdraw, oddity(Reason::BadAttributeFlags))
+            }
+            Ok(_) => (Verdict::Discard, oddity(Reason::InternalAttribute)),
         };
-        let repeated = self.see(attribute.code);
-        let whole = attribute.value.remaining();
-        let verdict = if repeated {
-            Some((
-                on_repetition(attribute.code),
-                attribute.value.malformed(Reason::DuplicateAttribute, whole),
-            ))
-        } else if let Some(malformed) = defect {
-            Some((self.on_defect(attribute.code), malformed))
-        } else if has_conflicting_flags(attribute.flags, attribute.code) {
-            Some((Verdict::Withdraw, attribute.value.malformed(Reason::BadAttributeFlags, whole)))
-        } else if self.session.external == Some(true) && is_internal(attribute.code) {
-            Some((Verdict::Discard, attribute.value.malformed(Reason::InternalAttribute, whole)))
-        } else {
-            None
-        };
-        let finding = verdict.map(|(verdict, malformed)| Finding {
-            attribute: Some(attribute.code),
-            verdict,
-            malformed,
-        });
-        Judged { attribute, value, finding }
+        let finding = Some(Finding { attribute: Some(code), verdict, malformed });
+        Judged { attribute, value: value.unwrap_or(Value::Other(attribute.value.rest())), finding }
     }
 
     /// What a malformed value is worth (RFC 7606 section 7, and the RFC of each later attribute).
@@ -196,6 +201,7 @@ impl<'a> Judge<'a> {
 impl<'a> Iterator for Judge<'a> {
     type Item = Judged<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Judged<'a>> {
         match self.attributes.next()? {
             Ok(attribute) => Some(self.judge(attribute)),
@@ -221,13 +227,31 @@ const fn is_internal(code: u8) -> bool {
 }
 
 /// Whether the Optional and Transitive bits are not those of the code's definition (RFC 7606 section 3 (c)).
-const fn has_conflicting_flags(flags: u8, code: u8) -> bool {
-    const WELL_KNOWN: u8 = attribute::TRANSITIVE;
-    const OPTIONAL_TRANSITIVE: u8 = attribute::OPTIONAL | attribute::TRANSITIVE;
-    const OPTIONAL_LOCAL: u8 = attribute::OPTIONAL;
-    let defined = match code {
+fn has_conflicting_flags(flags: u8, code: u8) -> bool {
+    DEFINED_FLAGS
+        .get(usize::from(code))
+        .is_some_and(|defined| *defined != ANY_FLAGS && flags & (OPTIONAL | TRANSITIVE) != *defined)
+}
+
+/// No definition to hold the flags to.
+const ANY_FLAGS: u8 = 0xff;
+
+/// Optional and Transitive bits by attribute code.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+static DEFINED_FLAGS: [u8; 129] = {
+    let mut flags = [ANY_FLAGS; 129];
+    let mut code = 0;
+    while code < 129 {
+        flags[code as usize] = defined_flags(code);
+        code += 1;
+    }
+    flags
+};
+
+const fn defined_flags(code: u8) -> u8 {
+    match code {
         code::ORIGIN | code::AS_PATH | code::NEXT_HOP | code::LOCAL_PREF | code::ATOMIC_AGGREGATE => {
-            WELL_KNOWN
+            TRANSITIVE
         }
         code::AGGREGATOR
         | code::COMMUNITIES
@@ -241,7 +265,7 @@ const fn has_conflicting_flags(flags: u8, code: u8) -> bool {
         | code::LARGE_COMMUNITIES
         | code::ONLY_TO_CUSTOMER
         | code::PREFIX_SID
-        | code::ATTR_SET => OPTIONAL_TRANSITIVE,
+        | code::ATTR_SET => OPTIONAL | TRANSITIVE,
         code::MULTI_EXIT_DISC
         | code::ORIGINATOR_ID
         | code::CLUSTER_LIST
@@ -250,10 +274,9 @@ const fn has_conflicting_flags(flags: u8, code: u8) -> bool {
         | code::TRAFFIC_ENGINEERING
         | code::AIGP
         | code::BGP_LS
-        | code::BGPSEC_PATH => OPTIONAL_LOCAL,
-        _ => return false,
-    };
-    flags & OPTIONAL_TRANSITIVE != defined
+        | code::BGPSEC_PATH => OPTIONAL,
+        _ => ANY_FLAGS,
+    }
 }
 
 #[cfg(test)]
