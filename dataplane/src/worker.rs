@@ -66,6 +66,14 @@ pub struct Running {
 /// # Errors
 /// A ring row beyond the counters' layout, no descriptor or no thread to be had.
 pub fn spawn(start: Start) -> io::Result<Running> {
+    let (poll, inbox, orders) = prepare(&start)?;
+    let thread = std::thread::Builder::new()
+        .name(["worker-", start.id.0.to_string().as_str()].concat())
+        .spawn(move || Worker::build(start, poll, orders).run())?;
+    Ok(Running { inbox, thread })
+}
+
+fn prepare(start: &Start) -> io::Result<(Poll, Inbox, Orders)> {
     let rows = start.counters.now.rings.len();
     if start.rings.iter().any(|ring| ring.row as usize >= rows) {
         return Err(io::Error::new(
@@ -75,15 +83,12 @@ pub fn spawn(start: Start) -> io::Result<Running> {
     }
     let poll = Poll::new()?;
     let (inbox, orders) = pair(poll.bell());
-    let thread = std::thread::Builder::new()
-        .name(["worker-", start.id.0.to_string().as_str()].concat())
-        .spawn(move || Worker::new(start, poll, orders).run())?;
-    Ok(Running { inbox, thread })
+    Ok((poll, inbox, orders))
 }
 
-/// One a core.
+/// One a core; [`spawn`] makes one and runs it. Made by hand it belongs to the calling thread, which steps it.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub struct Worker {
     settings: WorkerSettings,
     collector_settings: collector::Settings,
     schemas: Schemas,
@@ -146,7 +151,16 @@ fn clock() -> Now {
 }
 
 impl Worker {
-    pub(crate) fn new(start: Start, poll: Poll, orders: Orders) -> Self {
+    /// A worker on the calling thread, which is pinned if `start` names a core.
+    ///
+    /// # Errors
+    /// As [`spawn`].
+    pub fn new(start: Start) -> io::Result<(Self, Inbox)> {
+        let (poll, inbox, orders) = prepare(&start)?;
+        Ok((Self::build(start, poll, orders), inbox))
+    }
+
+    fn build(start: Start, poll: Poll, orders: Orders) -> Self {
         let Start { id, core, settings, collector, schemas, outlet, rings, .. } = start;
         let mut worker = Self {
             collector: Collector::new(collector.clone(), schemas.clone()),
@@ -194,13 +208,15 @@ impl Worker {
         worker
     }
 
-    fn run(mut self) -> Vec<HandedStream> {
+    /// Steps until it is told to stop.
+    #[must_use]
+    pub fn run(mut self) -> Vec<HandedStream> {
         while !self.step() {}
         self.end()
     }
 
-    /// One look and one turn. Returns whether the worker has come to its end.
-    pub(crate) fn step(&mut self) -> bool {
+    /// One look and one turn. Returns whether the worker was told to stop and has nothing left to do.
+    pub fn step(&mut self) -> bool {
         self.look();
         let now = clock();
         self.report.turned(self.given, now.monotonic_ns.saturating_sub(self.began_ns));
@@ -219,6 +235,12 @@ impl Worker {
             self.orders.say(Notice::Drained);
         }
         self.stopping.is_some_and(|stopping| self.given == 0 || now.monotonic_ns >= stopping.until_ns)
+    }
+
+    /// Inputs that the last step gave to the collector.
+    #[must_use]
+    pub const fn given(&self) -> u32 {
+        self.given
     }
 
     /// Sees which sockets are ready: now and then while there is work, else asleep until something comes.

@@ -41,9 +41,7 @@ fn start(id: u16, rings: Vec<Ring>, counters: &Counters) -> (Start, Drain) {
 }
 
 fn worker(start: Start) -> (Worker, Inbox) {
-    let poll = Poll::new().unwrap();
-    let (inbox, orders) = pair(poll.bell());
-    (Worker::new(start, poll, orders), inbox)
+    Worker::new(start).unwrap()
 }
 
 fn counters() -> Counters {
@@ -64,7 +62,7 @@ fn packets(block: &Block) -> u64 {
 fn settle(worker: &mut Worker) {
     loop {
         worker.step();
-        if worker.given == 0 {
+        if worker.given() == 0 {
             break;
         }
     }
