@@ -41,7 +41,7 @@ control_socket = "{work}/control.sock"
 listen = "127.0.0.1:9810"
 [steering]
 # Fixed, so that three routers do not all fall to one of the two workers by chance.
-hash_key = "000102030405060708090a0b0c0d0e0f"
+hash_key = "00000000000000000000000000000001"
 [[listen]]
 protocol = "ipfix"
 address = "::"

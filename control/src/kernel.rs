@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 
 pub use follow::Follower;
 
@@ -25,6 +25,8 @@ pub struct Link {
     pub up: bool,
     /// Octets of the longest packet, without the Ethernet header.
     pub mtu: u32,
+    /// Kind of a virtual device: `veth`, `bridge`, ..
+    pub kind: Option<String>,
 }
 
 /// What the kernel has. One a network namespace.
@@ -68,6 +70,12 @@ impl KernelState {
         self.links.iter().find(|(_, link)| link.name == device).map(|(index, _)| *index)
     }
 
+    /// Kind of a virtual device; `None`: there is no such device, or it is none.
+    #[must_use]
+    pub fn kind(&self, device: &str) -> Option<&str> {
+        self.links.values().find(|link| link.name == device)?.kind.as_deref()
+    }
+
     /// Takes one netlink message, of a dump or of an event.
     pub(crate) fn apply(&mut self, payload: &NetlinkPayload<RouteNetlinkMessage>) -> Event {
         let message = match payload {
@@ -96,11 +104,22 @@ impl KernelState {
     }
 
     fn set_link(&mut self, message: &LinkMessage) -> bool {
-        let mut link = Link { name: String::new(), up: message.header.flags.contains(LinkFlags::Up), mtu: 0 };
+        let mut link = Link {
+            name: String::new(),
+            up: message.header.flags.contains(LinkFlags::Up),
+            mtu: 0,
+            kind: None,
+        };
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::LinkInfo(infos) => {
+                    link.kind = infos.iter().find_map(|info| match info {
+                        LinkInfo::Kind(kind) => Some(kind.to_string()),
+                        _ => None,
+                    });
+                }
                 _ => {}
             }
         }

@@ -10,7 +10,7 @@ pub struct Nic {
     pub name: String,
     /// Interface index in this network namespace.
     pub index: u32,
-    /// Kernel driver; virtual devices have none but their kind, `veth` among them.
+    /// Kernel driver; of a virtual device its kind, if the caller knows it.
     pub driver: Option<String>,
     /// RX queues, at least 1.
     pub rx_queues: u32,
@@ -59,6 +59,15 @@ pub const DRIVERS: &[Driver] = &[
 ];
 
 impl Nic {
+    /// Reads a device of this network namespace; `None`: there is none of that name. `kind` is what netlink says
+    /// of a virtual device.
+    #[must_use]
+    pub fn read_as(name: &str, kind: Option<&str>) -> Option<Self> {
+        let mut nic = Self::read(name)?;
+        nic.driver = nic.driver.or_else(|| kind.map(str::to_owned));
+        Some(nic)
+    }
+
     /// Reads a device of this network namespace; `None`: there is none of that name.
     #[must_use]
     pub fn read(name: &str) -> Option<Self> {
@@ -101,21 +110,7 @@ fn driver(directory: &Path) -> Option<String> {
     if let Ok(link) = fs::read_link(directory.join("device/driver")) {
         return Some(link.file_name()?.to_string_lossy().into_owned());
     }
-    // A veth has no device behind it; it alone has its peer's index and no parent among virtual devices with
-    // Ethernet, and its kind is not in /sys. ethtool's words are: one rx queue and more, iflink of a peer.
-    let own = number(directory, "ifindex")?;
-    let peer = number(directory, "iflink")?;
-    let ethernet = text(directory, "type")? == "1";
-    let kinds = ["bridge", "bonding", "tun_flags", "master/bonding"];
-    let plain = kinds.iter().all(|kind| !directory.join(kind).exists());
-    let stacked = fs::read_dir(directory)
-        .ok()?
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("lower_"));
-    if directory.join("tun_flags").exists() {
-        return Some("tun".to_owned());
-    }
-    (ethernet && plain && !stacked && own != peer && peer != 0).then(|| "veth".to_owned())
+    None
 }
 
 fn text(directory: &Path, file: &str) -> Option<String> {

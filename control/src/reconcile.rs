@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn kernel(index: u32, addresses: &[&str]) -> KernelState {
-        let link = Link { name: "eth0".into(), up: true, mtu: 1500 };
+        let link = Link { name: "eth0".into(), up: true, mtu: 1500, kind: None };
         KernelState {
             links: [(index, link)].into(),
             addresses: addresses.iter().map(|address| (index, address.parse().unwrap())).collect(),

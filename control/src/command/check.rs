@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::{DEFAULT_CONFIG, Failure};
 use crate::config::{Config, Mode};
+use crate::kernel::{KernelState, dump};
 use crate::nic::{self, Nic};
 use crate::process::{dataplane, privilege};
 
@@ -62,14 +63,15 @@ impl Check {
         for (slot, core) in config.workers.iter().enumerate() {
             plan.say(format_args!("worker {slot}: core {core}, slot {slot} of {}", config.slots()));
         }
+        let kernel = dump::once().map_err(Failure::input)?;
         for name in &config.devices {
-            let Some(nic) = Nic::read(name) else {
+            let Some(nic) = Nic::read_as(name, kernel.kind(name)) else {
                 let names = nic::names().join(", ");
                 let line =
                     format!("key `devices`, value `{name}`: no such device here; legal is one of {names}");
                 return Err(Failure::input(line));
             };
-            device(&mut plan, &config, &nic);
+            device(&mut plan, &config, &kernel, &nic);
         }
         for listen in &config.listen {
             let transport = if listen.protocol.is_stream() { "TCP" } else { "UDP" };
@@ -90,7 +92,7 @@ impl Check {
     }
 }
 
-fn device(plan: &mut Plan, config: &Config, nic: &Nic) {
+fn device(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic) {
     let name = &nic.name;
     let driver = nic.driver.as_deref().unwrap_or("none (virtual)");
     plan.say(format_args!(
@@ -145,7 +147,7 @@ fn device(plan: &mut Plan, config: &Config, nic: &Nic) {
     if carries_default_route(name) {
         plan.say("  it carries the default route: what is not telemetry passes on to the kernel");
     }
-    if let Some(client) = ssh_client_over(name) {
+    if let Some(client) = ssh_client_over(kernel, nic.index) {
         plan.say(format_args!("  it carries this SSH session from {client}: try with a way back at hand"));
     }
 }
@@ -194,49 +196,15 @@ fn carries_default_route(device: &str) -> bool {
     let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
     let v6 = v6.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     v4.into_iter().any(|line| line.first() == Some(&device) && line.get(7) == Some(&"00000000"))
-        || v6.into_iter().any(|line| {
-            line.last() == Some(&device) && line.get(1) == Some(&"00") && line.get(4) != Some(&"")
-        })
+        || v6.into_iter().any(|line| line.last() == Some(&device) && line.get(1) == Some(&"00"))
 }
 
-/// The client of this SSH session, if its packets come over `device`.
-fn ssh_client_over(device: &str) -> Option<IpAddr> {
+/// The client of this SSH session, if its packets come over the device of this index.
+fn ssh_client_over(kernel: &KernelState, index: u32) -> Option<IpAddr> {
     let connection = std::env::var("SSH_CONNECTION").ok()?;
+    // Client address and port, server address and port.
     let mut words = connection.split_whitespace();
     let client: IpAddr = words.next()?.parse().ok()?;
     let server: IpAddr = words.nth(1)?.parse().ok()?;
-    addresses(device).contains(&server.to_canonical()).then_some(client)
-}
-
-/// Addresses of a device that `/proc` tells: IPv6 all, IPv4 those of the routes to this host.
-fn addresses(device: &str) -> Vec<IpAddr> {
-    let v6 = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
-    let v6 = v6.lines().filter(|line| line.split_whitespace().last() == Some(device)).filter_map(|line| {
-        let octets = u128::from_str_radix(line.split_whitespace().next()?, 16).ok()?;
-        Some(IpAddr::V6(Ipv6Addr::from(octets)))
-    });
-    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-    let networks: Vec<(u32, u32)> = routes
-        .lines()
-        .filter(|line| line.split_whitespace().next() == Some(device))
-        .filter_map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let number = |at: usize| u32::from_str_radix(words.get(at)?, 16).ok().map(u32::from_be);
-            Some((number(1)?, number(7)?)).filter(|(_, mask)| *mask != 0)
-        })
-        .collect();
-    let local = fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
-    let mut last: Option<Ipv4Addr> = None;
-    let mut v4 = Vec::new();
-    for line in local.lines().map(str::trim) {
-        if let Some(address) = line.strip_prefix("|-- ") {
-            last = address.parse().ok();
-        } else if line.contains("host LOCAL")
-            && let Some(address) = last
-            && networks.iter().any(|(network, mask)| address.to_bits() & mask == *network)
-        {
-            v4.push(IpAddr::V4(address));
-        }
-    }
-    v6.chain(v4).collect()
+    kernel.addresses.contains(&(index, server)).then_some(client)
 }

@@ -86,7 +86,10 @@ impl std::str::FromStr for UdpPort {
             "udp-notif" => PortProtocol::UdpNotif,
             other => return Err(format!("{other}: not one of ipfix, netflow, sflow, udp-notif")),
         };
-        Ok(Self::One(port.parse().map_err(|_| format!("{port}: not a port (1-65535) and not `all`"))?, protocol))
+        Ok(Self::One(
+            port.parse().map_err(|_| format!("{port}: not a port (1-65535) and not `all`"))?,
+            protocol,
+        ))
     }
 }
 
@@ -170,7 +173,8 @@ impl Decode {
         if self.join_final {
             run.player.defer_datagrams();
         }
-        match self.files.iter().try_for_each(|file| run.file(file, self.payload)).and_then(|()| run.finish()) {
+        match self.files.iter().try_for_each(|file| run.file(file, self.payload)).and_then(|()| run.finish())
+        {
             // Whoever read our lines has seen enough.
             Err(Stop::Pipe) => return Ok(()),
             Err(Stop::Failed(error)) => return Err(error),
@@ -206,7 +210,13 @@ impl Decode {
             UdpPort::One(port, protocol) => Some((*port, *protocol)),
         }));
         ports.extend(self.payload.map(|source| (source.port, source.protocol)));
-        Settings { ports, join: self.join || self.join_final, bmp_resync: true, bmp_assume_peers: true, ..Settings::default() }
+        Settings {
+            ports,
+            join: self.join || self.join_final,
+            bmp_resync: true,
+            bmp_assume_peers: true,
+            ..Settings::default()
+        }
     }
 
     /// The BMP ports; none: all.
@@ -267,10 +277,7 @@ impl Run {
 
     fn payload(&mut self, mut reader: Box<dyn Read + Send>, path: &Path, source: Source) -> Result<(), Stop> {
         let mut octets = Vec::new();
-        reader
-            .read_to_end(&mut octets)
-            .with_context(|| path.display().to_string())
-            .map_err(Stop::Failed)?;
+        reader.read_to_end(&mut octets).with_context(|| path.display().to_string()).map_err(Stop::Failed)?;
         self.player.payload(source, &octets, &mut self.collector, &mut self.outlet);
         self.printer.print(&mut self.outlet)
     }
@@ -393,7 +400,11 @@ impl Printer {
                 continue;
             }
             self.line.clear();
-            if self.encoder.line(lease, row, &mut self.line).is_some_and(|kind| self.kinds & (1 << kind.index()) != 0) {
+            if self
+                .encoder
+                .line(lease, row, &mut self.line)
+                .is_some_and(|kind| self.kinds & (1 << kind.index()) != 0)
+            {
                 self.out.write_all(&self.line)?;
             }
         }
@@ -405,7 +416,9 @@ impl Printer {
             return true;
         }
         let column = lease.schema.field(RecordField::Exporter).and_then(|at| lease.values.get(at));
-        column.and_then(|values| values.sixteen(row)).is_some_and(|exporter| self.exporters.contains(exporter))
+        column
+            .and_then(|values| values.sixteen(row))
+            .is_some_and(|exporter| self.exporters.contains(exporter))
     }
 }
 

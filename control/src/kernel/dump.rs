@@ -9,6 +9,20 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use super::{KernelError, KernelState};
 
+/// Every link and address of this network namespace, once.
+///
+/// # Errors
+/// When the kernel refuses or does not answer.
+pub fn once() -> Result<KernelState, KernelError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(KernelError::Open)?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
+        tokio::spawn(connection);
+        dump(&handle).await
+    })
+}
+
 /// Every link and address of the namespace of `handle`'s socket.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ pub const LOAD: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::NET_ADMI
 /// What dataplane needs until its rings are open: AF_XDP sockets, and memory that stays where it is.
 pub const RINGS: CapabilitySet = CapabilitySet::NET_RAW.union(CapabilitySet::IPC_LOCK);
 
-/// Gives up every capability but `keep`, and the way to ever gain one: the bounding set, ambient
+/// Gives up every capability but `keep`, and the way to ever gain one: the whole bounding set, ambient
 /// capabilities, set-user-id programs. What was not held before is not held after.
 ///
 /// # Errors
@@ -36,7 +36,6 @@ pub fn keep_only(keep: CapabilitySet) -> Result<(), Errno> {
             match capability_is_in_bounding_set(capability) {
                 Err(_) => break,
                 Ok(false) => {}
-                Ok(true) if keep.contains(capability) => {}
                 Ok(true) => remove_capability_from_bounding_set(capability)?,
             }
         }

@@ -159,7 +159,10 @@ impl Control {
     fn devices(&self) -> Vec<Value> {
         let each = self.config.devices.iter();
         each.map(|name| {
-            let Some(nic) = Nic::read(name) else { return json!({"device": name, "state": "missing"}) };
+            let kind = self.follower.state().kind(name);
+            let Some(nic) = Nic::read_as(name, kind) else {
+                return json!({"device": name, "state": "missing"});
+            };
             let attached =
                 attach::attachment(nic.index).map_or("unknown", |(attachment, _)| attachment.name());
             let rows: Vec<u32> =
