@@ -324,3 +324,21 @@ fn a_stalled_worker_costs_the_other_nothing_native() {
 fn a_stalled_worker_costs_the_other_nothing_generic() {
     in_pair(|lab| a_stalled_worker_costs_the_other_nothing(Mode::Generic, lab));
 }
+
+#[test]
+fn a_queue_that_cannot_be_had_is_named() {
+    in_pair(|_| {
+        let settings = RingSettings { rebind_ms: 100, ..RingSettings::default() };
+        let first = ring::open("eth0", 0, WORKERS, &settings).unwrap();
+        let busy = ring::open("eth0", 0, WORKERS, &settings).unwrap_err().to_string();
+        assert!(busy.starts_with("AF_XDP socket on eth0 queue 0: ") && busy.contains("busy"), "{busy}");
+        drop(first);
+        // The kernel lets go of a queue some time after its sockets are closed: that is waited for.
+        let waits = RingSettings { rebind_ms: 2000, ..settings };
+        assert_eq!(ring::open("eth0", 0, WORKERS, &waits).unwrap().rings.len(), 2);
+        for (device, queue) in [("eth0", 99), ("none0", 0)] {
+            let none = ring::open(device, queue, 1, &settings).unwrap_err().to_string();
+            assert!(none.starts_with(&format!("AF_XDP socket on {device} queue {queue}: ")), "{none}");
+        }
+    });
+}

@@ -298,18 +298,19 @@ impl Stream {
         }
     }
 
+    /// Gives the octets until the collector waits for more of them.
     fn give(&mut self, name: u64, each: &mut impl FnMut(Input<'_>) -> usize) -> Look {
-        if self.start == self.end {
-            return Look::Goes;
+        while self.start < self.end {
+            let consumed = each(Input::Received { stream: StreamId(name), octets: self.rest() });
+            if consumed == CLOSE_STREAM {
+                return Look::Ends(StreamEnd::Closed);
+            }
+            if consumed == 0 {
+                return Look::Goes;
+            }
+            self.start = self.end.min(self.start + consumed);
         }
-        let consumed = each(Input::Received { stream: StreamId(name), octets: self.rest() });
-        if consumed == CLOSE_STREAM {
-            return Look::Ends(StreamEnd::Closed);
-        }
-        self.start = self.end.min(self.start + consumed);
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
+        (self.start, self.end) = (0, 0);
         Look::Goes
     }
 }

@@ -104,8 +104,9 @@ pub struct Worker {
     /// A packet is with the collector.
     under_way: bool,
     turns: u64,
-    /// Inputs of the last step.
+    /// Inputs of the last step, and how many of them were packets.
     given: u32,
+    packets: u32,
     began_ns: u64,
     tick_due_ns: u64,
     publish_due_ns: u64,
@@ -179,6 +180,7 @@ impl Worker {
             under_way: false,
             turns: 0,
             given: 0,
+            packets: 0,
             began_ns: 0,
             tick_due_ns: 0,
             publish_due_ns: 0,
@@ -225,16 +227,17 @@ impl Worker {
             Ok(given) => given,
             Err(_) => {
                 self.recover();
+                self.packets = 1;
                 1
             }
         };
-        if self.given == 0 && self.draining {
+        if self.packets == 0 && self.draining {
             self.draining = false;
             self.publish(now);
             self.tick_safely(now);
             self.orders.say(Notice::Drained);
         }
-        self.stopping.is_some_and(|stopping| self.given == 0 || now.monotonic_ns >= stopping.until_ns)
+        self.stopping.is_some_and(|stopping| self.packets == 0 || now.monotonic_ns >= stopping.until_ns)
     }
 
     /// Inputs that the last step gave to the collector.
@@ -251,12 +254,15 @@ impl Worker {
         if !ending && busy && !self.turns.is_multiple_of(u64::from(self.settings.turns_per_poll.max(1))) {
             return;
         }
+        let stopping = self.stopping.is_some();
         let Self { poll, datagrams, streams, tick_due_ns, .. } = self;
         poll.wait(timeout_ns, |ready| match ready {
             Ready::Ring => {}
             // Commands are read on the tick: have one now.
             Ready::Bell => *tick_due_ns = 0,
             Ready::Datagrams(number) => datagrams.ready(number),
+            // What streams still bring stays in the kernel for whoever has them next.
+            Ready::Listener(_) | Ready::Stream(_) if stopping => {}
             Ready::Listener(number) => streams.listener_ready(number),
             Ready::Stream(name) => streams.stream_ready(name),
         });
@@ -299,6 +305,7 @@ impl Worker {
         }
         self.at = At::Datagrams;
         given += self.datagrams.receive(BATCH as u32, &mut accept);
+        self.packets = given;
         self.at = At::Elsewhere;
         if self.stopping.is_none() {
             given += self.streams.receive(&self.poll, &self.settings, &mut accept);

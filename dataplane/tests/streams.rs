@@ -1,0 +1,137 @@
+//! BMP routers over loopback TCP into a real worker: one in order, one that drips, one that is reset in the middle
+//! of a message. What each sent is what the ledgers say, and none disturbs another.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use collector::batch::{BatchLimits, WorkerId};
+use collector::ledger::{Kind, MessageEnd, Protocol, RecordEnd, RouteAction};
+use collector::schema::{Interest, schemas};
+use collector::settings::PortProtocol;
+use collector::{Outlet, Settings};
+use dataplane::counters::{Block, Counters, Layout};
+use dataplane::inbox::Command;
+use dataplane::settings::WorkerSettings;
+use dataplane::worker::{Running, Start, spawn};
+use lab::exporter::Router;
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
+
+const LAYOUT: Layout = Layout { workers: 1, rings: 0, sockets: 0 };
+
+struct Bench {
+    running: Running,
+    counters: Counters,
+    to: SocketAddr,
+    _drain: collector::Drain,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let schemas =
+            schemas(&Interest { kinds: u32::MAX, whole_records: true, elements: Vec::new(), join: true });
+        let limits = BatchLimits { rows: 4096, octets: 1 << 20 };
+        let (outlet, drain) = Outlet::new(WorkerId(0), &schemas, 64, limits);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let counters = Counters::map(Counters::file(&LAYOUT).unwrap(), LAYOUT).unwrap();
+        let running = spawn(Start {
+            id: WorkerId(0),
+            core: None,
+            settings: WorkerSettings { tick_ns: 1_000_000, ..WorkerSettings::default() },
+            collector: Settings { ports: vec![(to.port(), PortProtocol::Bmp)], ..Settings::default() },
+            schemas,
+            outlet,
+            rings: Vec::new(),
+            datagrams: Vec::new(),
+            listeners: vec![listener.into()],
+            streams: Vec::new(),
+            counters: counters.writer(0).unwrap(),
+        })
+        .unwrap();
+        Self { running, counters, to, _drain: drain }
+    }
+
+    /// A connection of the router with this number: 127.0.1.n.
+    fn connect(&self, router: u8) -> TcpStream {
+        let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&descriptor, &SocketAddr::from((Ipv4Addr::new(127, 0, 1, router), 0))).unwrap();
+        connect(&descriptor, &self.to).unwrap();
+        sockopt::set_tcp_nodelay(&descriptor, true).unwrap();
+        descriptor.into()
+    }
+
+    fn until(&self, what: &str, ready: impl Fn(&Block) -> bool) -> Block {
+        for _ in 0..2000 {
+            let block = self.counters.read(0).unwrap();
+            if ready(&block) {
+                return block;
+            }
+            wait_ms(5);
+        }
+        panic!("waited for {what}: {:?}", self.counters.read(0).unwrap().gauges);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test may wait for a worker")]
+fn wait_ms(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
+fn bmp(block: &Block, end: MessageEnd) -> u64 {
+    block.ledgers.messages[Protocol::Bmp.index()][end.index()]
+}
+
+#[test]
+fn each_router_counts_for_itself() {
+    let bench = Bench::new();
+    let mut routers: Vec<Router> = [0, 2, 4].map(|index| Router::new(index, 40, 5)).into();
+
+    // In order, to the FIN.
+    let orderly =
+        [routers[0].opening(), routers[0].table(), routers[0].withdraw(3), routers[0].closing()].concat();
+    let mut stream = bench.connect(1);
+    stream.write_all(&orderly).unwrap();
+    drop(stream);
+
+    // An octet at a time, then the rest of it.
+    let dripping = [routers[1].opening(), routers[1].table()].concat();
+    let mut drip = bench.connect(2);
+    for octet in &dripping[..200] {
+        drip.write_all(&[*octet]).unwrap();
+    }
+    drip.write_all(&dripping[200..]).unwrap();
+
+    // Reset behind two whole messages and half of the third.
+    let opening = routers[2].opening();
+    let table = routers[2].table();
+    let mut cut = bench.connect(3);
+    cut.write_all(&[opening.as_slice(), &table[..30]].concat()).unwrap();
+    bench.until("the opening of the one that is cut", |block| {
+        block.gauges.stream_octets == (orderly.len() + dripping.len() + opening.len() + 30) as u64
+    });
+    sockopt::set_socket_linger(&cut, Some(Duration::ZERO)).unwrap();
+    drop(cut);
+
+    let block = bench.until("two ends", |block| block.gauges.streams_closed == 2);
+    let whole = routers[0].counts().bmp_messages + routers[1].counts().bmp_messages + 2;
+    assert_eq!((block.gauges.streams_opened, block.gauges.streams_open), (3, 1));
+    assert_eq!((bmp(&block, MessageEnd::Decoded), bmp(&block, MessageEnd::CutOff)), (whole, 1));
+    assert_eq!(block.ledgers.messages_in[Protocol::Bmp.index()], whole + 1);
+    let announced = routers[0].counts().announced + routers[1].counts().announced;
+    assert_eq!(block.ledgers.routes[RouteAction::Announce.index()], announced);
+    assert_eq!(block.ledgers.routes[RouteAction::Withdraw.index()], 1);
+
+    // The one that dripped goes on; stopping closes it.
+    let more = routers[1].announce(0..10);
+    drip.write_all(&more).unwrap();
+    bench.until("one more message", |block| bmp(block, MessageEnd::Decoded) == whole + 1);
+    bench.running.inbox.send(Command::Stop { hand_over: false }).unwrap();
+    assert!(bench.running.thread.join().unwrap().is_empty());
+    let block = bench.counters.read(0).unwrap();
+    assert_eq!(block.gauges.streams_closed, 3);
+    assert_eq!(block.ledgers.unexplained(), 0);
+    let routes = &block.ledgers.records[Kind::Route.index()];
+    assert_eq!(routes[RecordEnd::OutletFull.index()], 0);
+}
