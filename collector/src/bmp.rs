@@ -14,6 +14,7 @@ mod route;
 mod row;
 mod saved;
 mod session;
+mod state;
 
 use std::net::SocketAddr;
 
@@ -25,6 +26,8 @@ use crate::input::{CLOSE_STREAM, Now, StreamEnd, StreamId};
 use crate::ledger::{MessageEnd, Protocol};
 use crate::outlet::Schemas;
 use crate::rib::Rib;
+
+pub use state::{PeerState, SessionState};
 
 use resync::Start;
 use session::{Session, State, Wish};

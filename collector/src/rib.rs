@@ -108,6 +108,8 @@ pub struct PathView<'a> {
     pub table: TableKey,
     /// Its peer.
     pub peer: &'a PeerFacts,
+    /// Id of the BMP session that told it.
+    pub session: u64,
     /// Its view.
     pub view: RibView,
     /// Its subsequent address family.
@@ -376,10 +378,12 @@ impl Rib {
     #[must_use]
     pub fn view(&self, id: PathId) -> Option<PathView<'_>> {
         let path = self.paths.get(id)?;
+        let peer = self.peers.list.get(path.key.peer as usize)?;
         Some(PathView {
             prefix: prefix::Prefixes::prefix(&self.paths, path.prefix)?,
             table: self.tables.key(self.paths.table(path.prefix)?)?,
-            peer: &self.peers.list.get(path.key.peer as usize)?.facts,
+            peer: &peer.facts,
+            session: peer.session,
             view: peer::view_at(path.key.view)?,
             safi: path.key.safi,
             path_id: path.key.path_id,

@@ -99,6 +99,18 @@ impl Routers {
         self.by_address.get(&address).copied()
     }
 
+    /// Places of routers: ids count up to here.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.routers.len()
+    }
+
+    /// Whether there never was a router.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.routers.is_empty()
+    }
+
     /// All routers with their ids.
     pub fn iter(&self) -> impl Iterator<Item = (RouterId, &Router)> {
         (0..).zip(&self.routers).filter_map(|(id, router)| Some((RouterId(id), router.as_deref()?)))

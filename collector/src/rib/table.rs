@@ -100,6 +100,11 @@ impl Tables {
         self.get(id).map(|table| table.key)
     }
 
+    /// All tables.
+    pub fn ids(&self) -> impl Iterator<Item = TableId> {
+        (0..).map(TableId).zip(&self.list).filter(|(_, table)| table.is_some()).map(|(id, _)| id)
+    }
+
     /// Names with their tables.
     pub fn names(&self) -> impl Iterator<Item = (&str, TableId)> {
         self.by_name.iter().map(|(name, &id)| (&**name, id))
