@@ -184,7 +184,7 @@ pub struct LoadSettings {
 }
 
 impl LoadSettings {
-    /// Settings without aliases, without times of routers and without pins.
+    /// Settings without aliases and without pins.
     #[must_use]
     pub fn new(key: [u8; 16], ring_room_bytes: u32) -> Self {
         Self {
@@ -193,7 +193,7 @@ impl LoadSettings {
             drop_empty_udp: false,
             aliases: false,
             alias_prefixes: false,
-            last_seen: false,
+            last_seen: true,
             limits: TableLimits::default(),
             pins: None,
         }
