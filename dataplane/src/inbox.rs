@@ -7,6 +7,7 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::poll::Bell;
 use crate::stream::HandedStream;
+use crate::worker::Ask;
 
 /// What a worker can be told while it turns.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub enum Command {
     Listener(OwnedFd),
     /// An open stream of another worker or of the one before: go on with it.
     Adopt(HandedStream),
+    /// Answer a question, a slice at a time, beside the work.
+    Ask(Box<Ask>),
     /// Say [`Notice::Drained`] once rings and sockets are empty and everything is handed on. Turns go on.
     Drain,
     /// Empty rings and sockets, hand everything on, end. Streams are closed, or come back from the handle open

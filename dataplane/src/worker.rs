@@ -4,20 +4,18 @@
 //! receive -> accept -> recycle for every source, and publish and tick when they are due. A panic is caught at
 //! the step's edge: the collector starts again empty, everything else goes on. Never waits anywhere else.
 
+mod start;
 mod report;
+mod asks;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::JoinHandle;
 
-use collector::batch::WorkerId;
 use collector::ledger::PacketEnd;
 use collector::{Collector, Input, Now, Outlet, Schemas};
 
-use crate::counters::Writer;
 use crate::datagram::Datagrams;
-use crate::inbox::{Command, Inbox, Notice, Orders, pair};
+use crate::inbox::{Command, Inbox, Notice, Orders};
 use crate::poll::{Poll, Ready};
 use crate::ring::Ring;
 use crate::settings::{BATCH, WorkerSettings};
@@ -25,66 +23,9 @@ use crate::source::Source;
 use crate::stream::{HandedStream, Streams};
 use report::Report;
 
-/// All that a worker starts with.
-#[derive(Debug)]
-pub struct Start {
-    /// Position in the configuration's `workers`.
-    pub id: WorkerId,
-    /// The core to pin it to; `None`: where the kernel likes.
-    pub core: Option<usize>,
-    /// How it turns.
-    pub settings: WorkerSettings,
-    /// For its collector, and for the next one after a panic.
-    pub collector: collector::Settings,
-    /// The schemas that `outlet` was made with.
-    pub schemas: Schemas,
-    /// Where rows go.
-    pub outlet: Outlet,
-    /// One a row; `row` of each is below the `rings` of the counters' layout.
-    pub rings: Vec<Ring>,
-    /// Bound UDP sockets; at most as many as the `sockets` of the counters' layout, always in the same order.
-    pub datagrams: Vec<OwnedFd>,
-    /// Listening TCP sockets.
-    pub listeners: Vec<OwnedFd>,
-    /// Open streams of the worker before it.
-    pub streams: Vec<HandedStream>,
-    /// Its block of the counters page.
-    pub counters: Writer,
-}
-
-/// A worker's thread.
-#[derive(Debug)]
-pub struct Running {
-    /// Commands to it, notices from it.
-    pub inbox: Inbox,
-    /// Ends after [`Command::Stop`], with the streams that were to be handed over.
-    pub thread: JoinHandle<Vec<HandedStream>>,
-}
-
-/// Starts a worker on a thread of its own. The thread keeps the caller's credentials and network namespace.
-///
-/// # Errors
-/// A ring row beyond the counters' layout, no descriptor or no thread to be had.
-pub fn spawn(start: Start) -> io::Result<Running> {
-    let (poll, inbox, orders) = prepare(&start)?;
-    let thread = std::thread::Builder::new()
-        .name(["worker-", start.id.0.to_string().as_str()].concat())
-        .spawn(move || Worker::build(start, poll, orders).run())?;
-    Ok(Running { inbox, thread })
-}
-
-fn prepare(start: &Start) -> io::Result<(Poll, Inbox, Orders)> {
-    let rows = start.counters.now.rings.len();
-    if start.rings.iter().any(|ring| ring.row as usize >= rows) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a ring's row is beyond the counters' layout",
-        ));
-    }
-    let poll = Poll::new()?;
-    let (inbox, orders) = pair(poll.bell());
-    Ok((poll, inbox, orders))
-}
+pub use asks::Ask;
+use asks::Asks;
+pub use start::{Running, Start, spawn};
 
 /// One a core; [`spawn`] makes one and runs it. Made by hand it belongs to the calling thread, which steps it.
 #[derive(Debug)]
@@ -100,6 +41,7 @@ pub struct Worker {
     poll: Poll,
     orders: Orders,
     report: Report,
+    asks: Asks,
     at: At,
     /// A packet is with the collector.
     under_way: bool,
@@ -157,11 +99,11 @@ impl Worker {
     /// # Errors
     /// As [`spawn`].
     pub fn new(start: Start) -> io::Result<(Self, Inbox)> {
-        let (poll, inbox, orders) = prepare(&start)?;
+        let (poll, inbox, orders) = start::prepare(&start)?;
         Ok((Self::build(start, poll, orders), inbox))
     }
 
-    fn build(start: Start, poll: Poll, orders: Orders) -> Self {
+    pub(crate) fn build(start: Start, poll: Poll, orders: Orders) -> Self {
         let Start { id, core, settings, collector, schemas, outlet, rings, .. } = start;
         let mut worker = Self {
             collector: Collector::new(collector.clone(), schemas.clone()),
@@ -176,6 +118,7 @@ impl Worker {
             poll,
             orders,
             settings,
+            asks: Asks::default(),
             at: At::Elsewhere,
             under_way: false,
             turns: 0,
@@ -250,7 +193,7 @@ impl Worker {
     fn look(&mut self) {
         let busy = self.given > 0 || self.datagrams.pending();
         let ending = self.draining || self.stopping.is_some();
-        let timeout_ns = if ending || busy { 0 } else { self.sleep_ns() };
+        let timeout_ns = if ending || busy || self.asks.pending() { 0 } else { self.sleep_ns() };
         if !ending && busy && !self.turns.is_multiple_of(u64::from(self.settings.turns_per_poll.max(1))) {
             return;
         }
@@ -270,7 +213,7 @@ impl Worker {
 
     fn sleep_ns(&self) -> u64 {
         let mut wake_ns = self.began_ns.saturating_add(self.settings.idle_ns);
-        if self.unticked {
+        if self.unticked || !self.asks.is_empty() {
             wake_ns = wake_ns.min(self.tick_due_ns);
         }
         if self.unpublished {
@@ -317,6 +260,9 @@ impl Worker {
             self.publish(now);
         }
         let due = now.monotonic_ns >= self.tick_due_ns;
+        if !self.asks.is_empty() && (given == 0 || due) {
+            self.asks.answer(now, &mut self.collector);
+        }
         if due || self.deadline_ns.is_some_and(|deadline| now.monotonic_ns >= deadline) {
             self.tick(now);
         }
@@ -360,6 +306,10 @@ impl Worker {
                 let mut accept = |input: Input<'_>| collector.accept(now, input, outlet);
                 self.unpublished = true;
                 self.streams.adopt(stream, &self.poll, &self.settings, &mut accept)
+            }
+            Command::Ask(ask) => {
+                self.asks.add(*ask);
+                Ok(())
             }
             Command::Drain => {
                 self.draining = true;
@@ -405,6 +355,7 @@ impl Worker {
             At::Elsewhere => {}
         }
         self.streams.forget();
+        self.asks.forget();
         self.orders.say(Notice::Panicked);
     }
 
@@ -423,6 +374,7 @@ impl Worker {
             }
             Vec::new()
         };
+        self.asks.forget();
         self.outlet.publish();
         self.write_report(now);
         handed

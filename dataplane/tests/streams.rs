@@ -4,17 +4,21 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use collector::batch::{BatchLimits, WorkerId};
 use collector::ledger::{Kind, MessageEnd, Protocol, RecordEnd, RouteAction};
+use collector::query::Query;
+use collector::schema::TableId;
 use collector::schema::{Interest, schemas};
 use collector::settings::PortProtocol;
-use collector::{Outlet, Settings};
+use collector::{Outlet, Schemas, Settings, sixteen};
 use dataplane::counters::{Block, Counters, Layout};
 use dataplane::inbox::Command;
 use dataplane::settings::WorkerSettings;
-use dataplane::worker::{Running, Start, spawn};
+use dataplane::worker::{Ask, Running, Start, spawn};
 use lab::exporter::Router;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
@@ -24,6 +28,7 @@ struct Bench {
     running: Running,
     counters: Counters,
     to: SocketAddr,
+    schemas: Schemas,
     _drain: collector::Drain,
 }
 
@@ -41,7 +46,7 @@ impl Bench {
             core: None,
             settings: WorkerSettings { tick_ns: 1_000_000, ..WorkerSettings::default() },
             collector: Settings { ports: vec![(to.port(), PortProtocol::Bmp)], ..Settings::default() },
-            schemas,
+            schemas: schemas.clone(),
             outlet,
             rings: Vec::new(),
             datagrams: Vec::new(),
@@ -50,7 +55,7 @@ impl Bench {
             counters: counters.writer(0).unwrap(),
         })
         .unwrap();
-        Self { running, counters, to, _drain: drain }
+        Self { running, counters, to, schemas, _drain: drain }
     }
 
     /// A connection of the router with this number: 127.0.1.n.
@@ -60,6 +65,28 @@ impl Bench {
         connect(&descriptor, &self.to).unwrap();
         sockopt::set_tcp_nodelay(&descriptor, true).unwrap();
         descriptor.into()
+    }
+
+    /// Rows of the answer to a question, read slowly through an outlet of two small batches.
+    fn ask(&self, query: Query, table: TableId) -> u32 {
+        let limits = BatchLimits { rows: 4, octets: 1 << 16 };
+        let (outlet, drain) = Outlet::new(WorkerId(0), &self.schemas, 2, limits);
+        let done = Arc::new(AtomicBool::new(false));
+        let ask = Ask { query, outlet, done: Arc::clone(&done) };
+        self.running.inbox.send(Command::Ask(Box::new(ask))).unwrap();
+        let mut rows = 0;
+        for _ in 0..2000 {
+            let complete = done.load(Ordering::Acquire);
+            while let Some(batch) = drain.take() {
+                assert_eq!(batch.schema.table, table);
+                rows += batch.rows;
+            }
+            if complete {
+                return rows;
+            }
+            wait_ms(1);
+        }
+        panic!("no answer to {query:?}, {rows} rows so far");
     }
 
     fn until(&self, what: &str, ready: impl Fn(&Block) -> bool) -> Block {
@@ -127,6 +154,19 @@ fn each_router_counts_for_itself() {
     let more = routers[1].announce(0..10);
     drip.write_all(&more).unwrap();
     bench.until("one more message", |block| bmp(block, MessageEnd::Decoded) == whole + 1);
+    let router = Some(sixteen(Ipv4Addr::new(127, 0, 1, 2).into()));
+    assert_eq!(bench.ask(Query::Rib { router, prefix: None }, TableId::Routes), 40);
+    assert_eq!(bench.ask(Query::Templates, TableId::Messages), 0);
+    // Askers that go away before they have read anything leave room for others.
+    for _ in 0..20 {
+        let (outlet, _) =
+            Outlet::new(WorkerId(0), &bench.schemas, 2, BatchLimits { rows: 4, octets: 1 << 16 });
+        let done = Arc::new(AtomicBool::new(false));
+        let ask = Ask { query: Query::Rib { router, prefix: None }, outlet, done };
+        bench.running.inbox.send(Command::Ask(Box::new(ask))).unwrap();
+        wait_ms(2);
+    }
+    assert!(bench.ask(Query::Peers, TableId::Messages) > 0);
     bench.running.inbox.send(Command::Stop { hand_over: false }).unwrap();
     assert!(bench.running.thread.join().unwrap().is_empty());
     let block = bench.counters.read(0).unwrap();

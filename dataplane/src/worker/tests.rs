@@ -97,6 +97,49 @@ fn a_panic_costs_one_packet_and_the_other_worker_nothing() {
 }
 
 #[test]
+fn a_worker_panicking_all_the_time_takes_nothing_from_one_under_load() {
+    let (replay, rings) = queue(&[b"any", b"poison"]);
+    let counters = counters();
+    let mut drains = Vec::new();
+    let running = rings.into_iter().zip(0..).map(|(ring, id)| {
+        let (start, drain) = start(id, vec![ring], &counters);
+        drains.push(drain);
+        let (inboxes, inbox) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let (mut worker, inbox) = Worker::new(start).unwrap();
+            worker.poison = (id == 0).then(|| b"poison".to_vec());
+            inboxes.send(inbox).unwrap();
+            worker.run()
+        });
+        Running { inbox: inbox.recv().unwrap(), thread }
+    });
+    let running: Vec<Running> = running.collect();
+    let (mut offered, mut lost) = (0u64, 0u64);
+    for n in 0..20_000 {
+        // Every tenth frame of the first worker kills it; it may lose frames, by name.
+        lost += u64::from(replay.offer(0, usize::from(n % 10 == 0)).is_err());
+        offered += 1;
+        while replay.offer(1, 1) == Err(PacketEnd::RingFull) {
+            // The second worker has not had its turn on a core yet: this frame was not sent.
+            offered += 1;
+            std::thread::yield_now();
+        }
+    }
+    for running in running {
+        running.inbox.send(Command::Stop { hand_over: false }).unwrap();
+        running.thread.join().unwrap();
+    }
+    let (one, two) = (counters.read(0).unwrap(), counters.read(1).unwrap());
+    assert!(one.gauges.panics > 0);
+    assert_eq!(one.ledgers.packets[PacketEnd::WorkerPanic.index()], one.gauges.panics);
+    assert_eq!((packets(&one), one.rings[0].rx_ring_full), (20_000, lost));
+    assert_eq!((two.rings[0].received, two.gauges.panics), (20_000, 0));
+    assert_eq!(packets(&two), offered);
+    assert_eq!(two.ledgers.packets[PacketEnd::NoFrame.index()], 0);
+    assert_eq!(replay.audit(), Ok(()));
+}
+
+#[test]
 fn a_stalled_worker_takes_nothing_from_its_neighbour() {
     let (replay, rings) = queue(&[b"any"]);
     let counters = counters();

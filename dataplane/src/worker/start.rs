@@ -1,0 +1,77 @@
+//! Rings, sockets, collector settings and an outlet in; a worker on a thread of its own, pinned to its core, out.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::thread::JoinHandle;
+
+use collector::batch::WorkerId;
+use collector::{Outlet, Schemas};
+
+use super::Worker;
+use crate::counters::Writer;
+use crate::inbox::{Inbox, Orders, pair};
+use crate::poll::Poll;
+use crate::ring::Ring;
+use crate::settings::WorkerSettings;
+use crate::stream::HandedStream;
+
+/// All that a worker starts with.
+#[derive(Debug)]
+pub struct Start {
+    /// Position in the configuration's `workers`.
+    pub id: WorkerId,
+    /// The core to pin it to; `None`: where the kernel likes.
+    pub core: Option<usize>,
+    /// How it turns.
+    pub settings: WorkerSettings,
+    /// For its collector, and for the next one after a panic.
+    pub collector: collector::Settings,
+    /// The schemas that `outlet` was made with.
+    pub schemas: Schemas,
+    /// Where rows go.
+    pub outlet: Outlet,
+    /// One a row; `row` of each is below the `rings` of the counters' layout.
+    pub rings: Vec<Ring>,
+    /// Bound UDP sockets; at most as many as the `sockets` of the counters' layout, always in the same order.
+    pub datagrams: Vec<OwnedFd>,
+    /// Listening TCP sockets.
+    pub listeners: Vec<OwnedFd>,
+    /// Open streams of the worker before it.
+    pub streams: Vec<HandedStream>,
+    /// Its block of the counters page.
+    pub counters: Writer,
+}
+
+/// A worker's thread.
+#[derive(Debug)]
+pub struct Running {
+    /// Commands to it, notices from it.
+    pub inbox: Inbox,
+    /// Ends after [`Command::Stop`], with the streams that were to be handed over.
+    pub thread: JoinHandle<Vec<HandedStream>>,
+}
+
+/// Starts a worker on a thread of its own. The thread keeps the caller's credentials and network namespace.
+///
+/// # Errors
+/// A ring row beyond the counters' layout, no descriptor or no thread to be had.
+pub fn spawn(start: Start) -> io::Result<Running> {
+    let (poll, inbox, orders) = prepare(&start)?;
+    let thread = std::thread::Builder::new()
+        .name(["worker-", start.id.0.to_string().as_str()].concat())
+        .spawn(move || Worker::build(start, poll, orders).run())?;
+    Ok(Running { inbox, thread })
+}
+
+pub(super) fn prepare(start: &Start) -> io::Result<(Poll, Inbox, Orders)> {
+    let rows = start.counters.now.rings.len();
+    if start.rings.iter().any(|ring| ring.row as usize >= rows) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a ring's row is beyond the counters' layout",
+        ));
+    }
+    let poll = Poll::new()?;
+    let (inbox, orders) = pair(poll.bell());
+    Ok((poll, inbox, orders))
+}
