@@ -195,6 +195,8 @@ pub struct Batch {
     /// One bit a row, least significant first (Arrow's order); one entry a column of the schema.
     pub present: Box<[Vec<u8>]>,
     limits: BatchLimits,
+    /// Octets of variable length in finished rows.
+    octets: usize,
 }
 
 impl Batch {
@@ -204,14 +206,17 @@ impl Batch {
         let rows = limits.rows as usize;
         let values = schema.columns.iter().map(|column| Values::new(column.store, rows)).collect();
         let present = schema.columns.iter().map(|_| vec![0; rows.div_ceil(8)]).collect();
-        Self { schema, worker, sequence: 0, rows: 0, values, present, limits }
+        Self { schema, worker, sequence: 0, rows: 0, values, present, limits, octets: 0 }
     }
 
     /// Rows that still fit; 0 also when the octets limit is reached.
     #[must_use]
     pub fn room(&self) -> u32 {
-        let octets: usize = self.values.iter().map(Values::octets_len).sum();
-        if octets >= self.limits.octets as usize { 0 } else { self.limits.rows.saturating_sub(self.rows) }
+        if self.octets >= self.limits.octets as usize {
+            0
+        } else {
+            self.limits.rows.saturating_sub(self.rows)
+        }
     }
 
     /// A column's values, to append to. Rows appended beyond [`Batch::finish_rows`] are not in the batch yet.
@@ -223,12 +228,21 @@ impl Batch {
     pub fn mark_present(&mut self, column: usize, first: u32, n: u32) {
         let Some(bits) = self.present.get_mut(column) else { return };
         let (first, end) = (first as usize, first.saturating_add(n) as usize);
-        let last = end.div_ceil(8);
-        for (at, octet) in bits.iter_mut().enumerate().take(last).skip(first / 8) {
-            // Whole octets but for the ends of the range.
-            let from = first.saturating_sub(at * 8);
-            let beyond = (at * 8 + 8).saturating_sub(end);
-            *octet |= (0xff_u8 << from) & (0xff_u8 >> beyond);
+        let (head, tail) = (0xff_u8 << (first % 8), 0xff_u8 >> ((8 - end % 8) % 8));
+        match bits.get_mut(first / 8..end.div_ceil(8)).unwrap_or_default() {
+            [] => {}
+            [only] => *only |= head & tail,
+            [octet, middle @ .., last] => {
+                *octet |= head;
+                middle.fill(0xff);
+                *last |= tail;
+            }
+        }
+    }
+
+    fn mark_row(&mut self, column: usize, row: usize) {
+        if let Some(octet) = self.present.get_mut(column).and_then(|bits| bits.get_mut(row / 8)) {
+            *octet |= 1 << (row % 8);
         }
     }
 
@@ -253,15 +267,15 @@ impl Batch {
             Values::Fixed8(values) => values.push(value),
             Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } => return,
         }
-        self.mark_present(column, u32::try_from(row).unwrap_or(u32::MAX), 1);
+        self.mark_row(column, row);
     }
 
     /// Appends sixteen octets for the next row of a `Fixed16` column and marks it present.
     pub fn push_sixteen(&mut self, column: usize, value: [u8; 16]) {
         let Some(Values::Fixed16(values)) = self.values.get_mut(column) else { return };
         values.push(value);
-        let row = u32::try_from(values.len() - 1).unwrap_or(u32::MAX);
-        self.mark_present(column, row, 1);
+        let row = values.len() - 1;
+        self.mark_row(column, row);
     }
 
     /// Appends octets for the next row of an `Octets` column and marks it present.
@@ -269,8 +283,8 @@ impl Batch {
         let Some(Values::Octets { ends, octets }) = self.values.get_mut(column) else { return };
         octets.extend_from_slice(value);
         ends.push(end(octets));
-        let row = u32::try_from(ends.len() - 1).unwrap_or(u32::MAX);
-        self.mark_present(column, row, 1);
+        let row = ends.len() - 1;
+        self.mark_row(column, row);
     }
 
     /// Appends a context for the next row of an `Octets` column and marks it present.
@@ -278,8 +292,8 @@ impl Batch {
         let Some(Values::Octets { ends, octets }) = self.values.get_mut(column) else { return };
         context.write(octets);
         ends.push(end(octets));
-        let row = u32::try_from(ends.len() - 1).unwrap_or(u32::MAX);
-        self.mark_present(column, row, 1);
+        let row = ends.len() - 1;
+        self.mark_row(column, row);
     }
 
     /// Adds an entry to the dictionary of a `Choice` column and returns its key. Entries are not compared:
@@ -295,14 +309,53 @@ impl Batch {
     pub fn push_choice(&mut self, column: usize, key: i32) {
         let Some(Values::Choice { keys, .. }) = self.values.get_mut(column) else { return };
         keys.push(key);
-        let row = u32::try_from(keys.len() - 1).unwrap_or(u32::MAX);
-        self.mark_present(column, row, 1);
+        let row = keys.len() - 1;
+        self.mark_row(column, row);
+    }
+
+    /// Appends values of the next rows, at most 32, to a column of width 1; bit `i` of `present` says whether the
+    /// `i`th is there.
+    pub fn extend_fixed1(&mut self, column: usize, values: &[u8], present: u32) {
+        let Some(Values::Fixed1(to)) = self.values.get_mut(column) else { return };
+        let first = to.len();
+        to.extend_from_slice(values);
+        self.mark_bits(column, first, values.len(), present);
+    }
+
+    /// The same for a column of width 2.
+    pub fn extend_fixed2(&mut self, column: usize, values: &[u16], present: u32) {
+        let Some(Values::Fixed2(to)) = self.values.get_mut(column) else { return };
+        let first = to.len();
+        to.extend_from_slice(values);
+        self.mark_bits(column, first, values.len(), present);
+    }
+
+    /// The same for dictionary keys of a `Choice` column.
+    pub fn extend_choices(&mut self, column: usize, values: &[i32], present: u32) {
+        let Some(Values::Choice { keys, .. }) = self.values.get_mut(column) else { return };
+        let first = keys.len();
+        keys.extend_from_slice(values);
+        self.mark_bits(column, first, values.len(), present);
+    }
+
+    fn mark_bits(&mut self, column: usize, first: usize, rows: usize, present: u32) {
+        let within = u64::MAX.checked_shr(u32::try_from(64 - rows.min(32)).unwrap_or(64)).unwrap_or(0);
+        let octets = ((u64::from(present) & within) << (first % 8)).to_le_bytes();
+        let bits = self.present.get_mut(column).and_then(|bits| bits.get_mut(first / 8..));
+        for (to, octet) in bits.unwrap_or_default().iter_mut().zip(octets) {
+            *to |= octet;
+        }
     }
 
     /// Appends an absence for the next row of a column.
     pub fn push_absent(&mut self, column: usize) {
-        if let Some(values) = self.values.get_mut(column) {
-            values.pad(values.len() + 1);
+        match self.values.get_mut(column) {
+            Some(Values::Fixed1(values)) => values.push(0),
+            Some(Values::Fixed2(values)) => values.push(0),
+            Some(Values::Fixed4(values)) => values.push(0),
+            Some(Values::Fixed8(values)) => values.push(0),
+            Some(values) => values.pad(values.len() + 1),
+            None => {}
         }
     }
 
@@ -310,9 +363,13 @@ impl Batch {
     pub fn finish_rows(&mut self, n: u32) {
         self.rows = self.rows.saturating_add(n);
         let rows = self.rows as usize;
+        self.octets = 0;
         for values in &mut self.values {
-            values.truncate(rows);
-            values.pad(rows);
+            if values.len() != rows {
+                values.truncate(rows);
+                values.pad(rows);
+            }
+            self.octets += values.octets_len();
         }
     }
 
@@ -332,6 +389,7 @@ impl Batch {
 
     pub(crate) fn clear(&mut self) {
         self.rows = 0;
+        self.octets = 0;
         self.values.iter_mut().for_each(Values::clear);
         self.present.iter_mut().for_each(|bits| bits.fill(0));
     }
@@ -387,6 +445,32 @@ mod tests {
         assert_eq!(batch.values[0].integer(0), Some(10));
         assert!(!batch.is_present(1, 0));
         assert_eq!(batch.values[1].octets(0), Some(&b""[..]));
+    }
+
+    #[test]
+    fn exactly_the_rows_of_a_range_are_marked() {
+        let schema = Arc::clone(&batch().schema);
+        for (first, n) in (0..20).flat_map(|first| (0..24).map(move |n| (first, n))) {
+            let limits = BatchLimits { rows: 48, octets: 64 };
+            let mut batch = Batch::new(Arc::clone(&schema), WorkerId(0), limits);
+            batch.mark_present(0, first, n);
+            for row in 0..48 {
+                assert_eq!(batch.is_present(0, row), (first..first + n).contains(&row), "{first} {n} {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn some_of_several_rows_are_present() {
+        let mut batch =
+            Batch::new(Arc::clone(&batch().schema), WorkerId(0), BatchLimits { rows: 64, octets: 64 });
+        batch.push_integer(0, 9);
+        batch.extend_fixed1(0, &[7; 32], 0x8000_0001);
+        batch.extend_fixed1(0, &[8; 2], u32::MAX);
+        batch.extend_fixed1(0, &[], u32::MAX);
+        batch.finish_rows(35);
+        let present: Vec<u32> = (0..64).filter(|&row| batch.is_present(0, row)).collect();
+        assert_eq!(present, [0, 1, 32, 33, 34]);
     }
 
     #[test]

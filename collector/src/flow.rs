@@ -153,7 +153,7 @@ impl Sessions {
         let sum = work.sets(message.sets(), ipfix::template::Templates::new);
         // RFC 7011 section 3.1: data records, those of options included, since the session began.
         exporter.seen(&header, sum.records, turn);
-        self.note_due(key, turn.settings);
+        self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
         Ok(sum.end)
     }
 
@@ -173,7 +173,7 @@ impl Sessions {
         let sum = work.sets(packet.sets(), v9::templates);
         // RFC 3954 section 5.1: packets.
         exporter.seen(&header, Some(1), turn);
-        self.note_due(key, turn.settings);
+        self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
         Ok(sum.end)
     }
 
@@ -207,12 +207,7 @@ impl Sessions {
             .set(Protocol::Netflow5, if fault.is_some() { SetEnd::Malformed } else { SetEnd::Decoded });
         // Flows, also those of the packet that did not arrive whole.
         exporter.seen(&header, Some(u32::from(packet.count)), turn);
-        self.note_due(key, turn.settings);
+        self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
         Ok(if fault.is_some() { MessageEnd::Partial } else { MessageEnd::Decoded })
-    }
-
-    fn note_due(&mut self, key: Key, settings: &Settings) {
-        let due_ns = self.exporters.get(&key).and_then(|exporter| exporter.due_ns(settings));
-        self.due_ns = [self.due_ns, due_ns].into_iter().flatten().min();
     }
 }

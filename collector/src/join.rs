@@ -70,34 +70,80 @@ impl Columns {
     }
 }
 
+/// Rows that are looked up before their columns are written: one bit each in a word.
+const CHUNK: usize = 32;
+
+/// What the look-ups of some rows came to, by column.
+struct Outcomes {
+    results: [u8; CHUNK],
+    routes: [i32; CHUNK],
+    used_elements: [u16; CHUNK],
+    vrfs_from: [u8; CHUNK],
+    picked_by: [u8; CHUNK],
+    /// Rows that had an address, one bit each.
+    looked_up: u32,
+    /// Rows whose route is in the dictionary.
+    found: u32,
+}
+
 /// Looks every key up and appends one value for each to the join columns of this side, before
 /// [`Batch::finish_rows`]. Counts how each ended.
 pub fn join(side: Side, keys: &[Key], rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
     let columns = Columns::of(&batch.schema, side);
-    for key in keys {
-        let (end, found) = match look_up(key, rib) {
-            Ok(found) => (JoinEnd::Found, Some(found)),
-            Err(miss) => (miss, None),
+    for keys in keys.chunks(CHUNK) {
+        let mut outcomes = Outcomes {
+            results: [0; CHUNK],
+            routes: [0; CHUNK],
+            used_elements: [0; CHUNK],
+            vrfs_from: [0; CHUNK],
+            picked_by: [0; CHUNK],
+            looked_up: 0,
+            found: 0,
         };
-        ledgers.join(side, end, 1);
-        put(batch, columns.result, Some(end.index() as u64));
-        let looked_up = key.address.is_some();
-        put(batch, columns.used_element, looked_up.then_some(u64::from(key.used_element)));
-        put(batch, columns.vrf_from, looked_up.then_some(key.vrf.from as u64));
-        put(batch, columns.picked_by, found.map(|found| found.picked_by as u64));
-        let Some(column) = columns.route else { continue };
-        match found.and_then(|found| route_key(side, found, rib, batch, column)) {
-            Some(entry) => batch.push_choice(column, entry),
-            None => batch.push_absent(column),
+        let Outcomes { results, routes, used_elements, vrfs_from, picked_by, .. } = &mut outcomes;
+        let places = results.iter_mut().zip(routes).zip(used_elements).zip(vrfs_from).zip(picked_by);
+        let (mut looked_up, mut found) = (0, 0);
+        for ((bit, key), ((((result, route), used), vrf_from), picked)) in (0..).zip(keys).zip(places) {
+            let end = match look_up(key, rib) {
+                Ok(path) => {
+                    *picked = path.picked_by as u8;
+                    found |= 1 << bit;
+                    if let Some(column) = columns.route {
+                        *route = route_key(side, path, rib, batch, column).unwrap_or(0);
+                    }
+                    JoinEnd::Found
+                }
+                Err(miss) => miss,
+            };
+            ledgers.join(side, end, 1);
+            *result = end as u8;
+            looked_up |= u32::from(key.address.is_some()) << bit;
+            *used = key.used_element;
+            *vrf_from = key.vrf.from as u8;
         }
+        outcomes.looked_up = looked_up;
+        outcomes.found = found;
+        outcomes.write(keys.len(), &columns, batch);
     }
 }
 
-fn put(batch: &mut Batch, column: Option<usize>, value: Option<u64>) {
-    match (column, value) {
-        (Some(column), Some(value)) => batch.push_integer(column, value),
-        (Some(column), None) => batch.push_absent(column),
-        (None, _) => {}
+impl Outcomes {
+    /// Appends the first `rows` of each column.
+    fn write(&self, rows: usize, columns: &Columns, batch: &mut Batch) {
+        let first = |column: Option<usize>, values: &[u8], present: u32, batch: &mut Batch| {
+            if let Some(column) = column {
+                batch.extend_fixed1(column, values.get(..rows).unwrap_or_default(), present);
+            }
+        };
+        first(columns.result, &self.results, u32::MAX, batch);
+        first(columns.vrf_from, &self.vrfs_from, self.looked_up, batch);
+        first(columns.picked_by, &self.picked_by, self.found, batch);
+        if let Some(column) = columns.used_element {
+            batch.extend_fixed2(column, self.used_elements.get(..rows).unwrap_or_default(), self.looked_up);
+        }
+        if let Some(column) = columns.route {
+            batch.extend_choices(column, self.routes.get(..rows).unwrap_or_default(), self.found);
+        }
     }
 }
 

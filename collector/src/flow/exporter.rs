@@ -152,8 +152,8 @@ pub(crate) struct Exporters {
 impl Exporters {
     /// The session of a key, made if need be; one that rested longest goes when there are too many.
     pub(crate) fn session(&mut self, key: Key, turn: &mut Turn<'_>) -> &mut Exporter {
-        if !self.by_key.contains_key(&key)
-            && self.by_key.len() >= turn.settings.max_exporters_per_router.max(1)
+        if self.by_key.len() >= turn.settings.max_exporters_per_router.max(1)
+            && !self.by_key.contains_key(&key)
         {
             self.evict(turn);
         }
@@ -169,11 +169,6 @@ impl Exporters {
         for _ in 0..exporter.waiting.len() {
             turn.ledgers.set_moved(key.protocol(), SetEnd::Waiting, SetEnd::NoTemplate);
         }
-    }
-
-    /// The session of a key, if there is one.
-    pub(crate) fn get(&self, key: &Key) -> Option<&Exporter> {
-        self.by_key.get(key).map(|exporter| &**exporter)
     }
 
     /// Puts a session into the table.

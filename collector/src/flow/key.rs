@@ -63,6 +63,7 @@ impl Keys {
             Side::Destination => (&self.destinations, [self.egress_vrf, self.ingress_vrf]),
             Side::Source => (&self.sources, [self.ingress_vrf, self.egress_vrf]),
         };
+        let names_a_vrf = self.distinguisher.is_some() || vrfs.iter().any(Option::is_some);
         keys.clear();
         keys.extend((0..records.len()).map(|row| {
             let mut found = addresses.iter().map(|&(id, place)| (id, address(records.value(place, row))));
@@ -72,7 +73,11 @@ impl Keys {
                 // What forwards towards the source is not in the record.
                 Side::Source => None,
             };
-            Key { address, used_element, next_hop, vrf: self.vrf(vrfs, records, row, options, tables) }
+            let vrf = match names_a_vrf {
+                true => self.vrf(vrfs, records, row, options, tables),
+                false => Vrf::DEFAULT,
+            };
+            Key { address, used_element, next_hop, vrf }
         }));
     }
 

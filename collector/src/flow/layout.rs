@@ -78,6 +78,10 @@ pub(crate) fn numbers(batch: &mut Batch, column: Option<usize>, values: &[u64], 
     let Some(column) = column else { return };
     let Some(Values::Fixed8(to)) = batch.values_mut(column) else { return };
     to.extend_from_slice(values);
+    if values.iter().all(|&value| value != 0) {
+        batch.mark_present(column, first, u32::try_from(values.len()).unwrap_or(u32::MAX));
+        return;
+    }
     for (row, value) in (first..).zip(values) {
         if *value != 0 {
             batch.mark_present(column, row, 1);

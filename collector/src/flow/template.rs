@@ -71,6 +71,8 @@ impl<'a> TemplateOctets<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
     by_id: HashMap<u16, Entry>,
+    /// No template was learnt before this, monotonic ns.
+    oldest_ns: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -105,6 +107,7 @@ impl Templates {
             return Some(Learnt::Same);
         }
         let plan = plans.plan(octets)?;
+        self.oldest_ns = Some(self.oldest_ns.map_or(now_ns, |oldest_ns| oldest_ns.min(now_ns)));
         let before = self.by_id.insert(id, Entry { plan, learnt_ns: now_ns });
         Some(if before.is_some() { Learnt::Changed } else { Learnt::New })
     }
@@ -132,12 +135,13 @@ impl Templates {
     pub(crate) fn expire(&mut self, now_ns: u64, lifetime_ns: u64) -> usize {
         let before = self.by_id.len();
         self.by_id.retain(|_, entry| now_ns.saturating_sub(entry.learnt_ns) < lifetime_ns);
+        self.oldest_ns = self.by_id.values().map(|entry| entry.learnt_ns).min();
         before - self.by_id.len()
     }
 
-    /// When [`Templates::expire`] would forget one.
+    /// Before which [`Templates::expire`] need not be asked.
     pub(crate) fn due_ns(&self, lifetime_ns: u64) -> Option<u64> {
-        self.by_id.values().map(|entry| entry.learnt_ns.saturating_add(lifetime_ns)).min()
+        self.oldest_ns.map(|oldest_ns| oldest_ns.saturating_add(lifetime_ns))
     }
 
     /// How many there are.
@@ -185,7 +189,7 @@ mod tests {
         let (one, two) = (octets(&[Field::iana(8, 4)]), octets(&[Field::iana(12, 4)]));
         assert_eq!(templates.learn(256, &one, &mut plans, 10), Some(Learnt::New));
         assert_eq!(templates.learn(256, &one, &mut plans, 20), Some(Learnt::Same));
-        assert_eq!(templates.due_ns(100), Some(120));
+        assert_eq!(templates.due_ns(100), Some(110));
         assert_eq!(templates.learn(256, &two, &mut plans, 30), Some(Learnt::Changed));
         assert_eq!(templates.expire(129, 100), 0);
         assert_eq!(templates.expire(130, 100), 1);
