@@ -14,7 +14,6 @@ use aya_build::{Package, Toolchain, build_ebpf};
 const SECOND_RUN: &str = "MILLRACE_BUILD_EBPF_WITH";
 
 fn main() -> ExitCode {
-    println!("cargo:rerun-if-env-changed=PATH");
     let result = match std::env::var(SECOND_RUN) {
         Ok(toolchain) => build(&toolchain),
         Err(_) => choose().and_then(run_again),

@@ -34,13 +34,13 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mi
 #[derive(Debug, thiserror::Error)]
 pub enum EbpfError {
     /// The object or a map was refused.
-    #[error("cannot load the eBPF object: {0}")]
+    #[error("cannot load the eBPF object: {}", sentence(.0))]
     Load(#[from] aya::EbpfError),
     /// The object is damaged.
     #[error("cannot read the eBPF object: {0}")]
     Object(#[from] aya_obj::ParseError),
     /// The kernel's verifier or a program call refused.
-    #[error("eBPF program {name}: {error}")]
+    #[error("eBPF program {name}: {}", sentence(error))]
     Program {
         /// Which program.
         name: &'static str,
@@ -51,7 +51,7 @@ pub enum EbpfError {
     #[error("the eBPF object has no {0}")]
     Missing(&'static str),
     /// A map call failed.
-    #[error("eBPF map {name}: {error}")]
+    #[error("eBPF map {name}: {}", sentence(error))]
     Map {
         /// Which map.
         name: &'static str,
@@ -115,6 +115,25 @@ pub enum EbpfError {
     /// The kernel's link state could not be read.
     #[error("cannot read the state of the network devices: {0}")]
     Netlink(String),
+}
+
+/// One line of an error and all its causes. Of a verifier's log only the last lines say what is wrong.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = if text.is_empty() { said } else { format!("{text}: {said}") };
+        }
+        next = error.source();
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.as_slice() {
+        [] | [_] => text,
+        [first, .., before, last] => format!("{first} .. {before}; {last}"),
+        [first, last] => format!("{first} .. {last}"),
+    }
 }
 
 /// How many entries each table holds.
@@ -184,7 +203,7 @@ pub struct LoadSettings {
 }
 
 impl LoadSettings {
-    /// Settings without aliases, without times of routers and without pins.
+    /// Settings without aliases and without pins.
     #[must_use]
     pub fn new(key: [u8; 16], ring_room_bytes: u32) -> Self {
         Self {
@@ -193,7 +212,7 @@ impl LoadSettings {
             drop_empty_udp: false,
             aliases: false,
             alias_prefixes: false,
-            last_seen: false,
+            last_seen: true,
             limits: TableLimits::default(),
             pins: None,
         }

@@ -396,8 +396,8 @@ fn a_damaged_table_passes_and_says_so() {
 
 #[test]
 fn the_kernel_and_user_space_choose_the_same_slot() {
-    let settings = LoadSettings { last_seen: true, ..LoadSettings::new(KEY, RING_ROOM) };
-    let (mut programs, row, _sockets) = programs(&settings, [SlotState::Millrace; 64]);
+    let (mut programs, row, _sockets) =
+        programs(&LoadSettings::new(KEY, RING_ROOM), [SlotState::Millrace; 64]);
     let mut expected = [0_u64; 64];
     for number in 0..2_000_u64 {
         // Any well-mixed numbers do: the hash of the number under another key.
@@ -436,8 +436,12 @@ fn an_alias_is_its_router() {
         ([198, 51, 100, 8].into(), [203, 0, 113, 77].into(), [198, 51, 100, 9].into());
     let router: IpAddr = ROUTER_6.into();
     let aliases = &mut programs.tables.aliases;
-    aliases.insert(exact, router).unwrap();
-    aliases.insert_prefix([203, 0, 113, 0].into(), 24, router).unwrap();
+    aliases.insert(other, router).unwrap();
+    aliases.insert_prefix([198, 51, 100, 0].into(), 25, router).unwrap();
+    let changed = aliases.replace(&[(exact, router)].into()).unwrap();
+    assert_eq!((changed.added, changed.removed), (1, 1));
+    let changed = aliases.replace_prefixes(&[(([203, 0, 113, 0].into(), 24), router)].into()).unwrap();
+    assert_eq!((changed.added, changed.removed), (1, 1));
     for (source, slot) in [(exact, slot_of(router)), (by_prefix, slot_of(router)), (other, slot_of(other))] {
         let IpAddr::V4(address) = source else { unreachable!("the sources are IPv4") };
         let rest = ipv4_with(IpNumber::UDP, &udp(IPFIX, 40), |ip| ip.source = address.octets());

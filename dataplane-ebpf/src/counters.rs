@@ -1,10 +1,14 @@
-//! What is counted, each on its own CPU: ends of frames and of socket packets, and who got them.
+//! What is counted, each on its own CPU: ends of frames and of socket packets, and who got them; and when a
+//! router was last seen.
 //!
-//! In: an end or a map entry. Nothing comes out and nothing is read back here: user space sums the CPUs.
+//! In: an end, a map entry or a router. Nothing comes out and nothing is read back here: user space sums the CPUs.
 
 use dataplane_common::PacketEnd;
 
-use crate::maps;
+use crate::{access, maps};
+
+/// How old a router's time may grow before it is written again.
+const STALE_NS: u64 = 1_000_000_000;
 
 /// A frame's end in XDP.
 #[inline(always)]
@@ -28,4 +32,10 @@ pub(crate) fn redirected(entry: u32) {
 #[inline(always)]
 pub(crate) fn selected(entry: u32) {
     maps::count_selected(entry);
+}
+
+/// A frame of this router.
+#[inline(always)]
+pub(crate) fn seen(router: &[u8; 16]) {
+    maps::see(router, access::now_ns(), STALE_NS);
 }

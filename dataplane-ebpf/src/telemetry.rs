@@ -8,10 +8,7 @@ use dataplane_common::map::{PORT_TCP, PORT_UDP, Queue, SlotState};
 use dataplane_common::walk::TCP;
 use dataplane_common::{Headers, PacketEnd, bucket, entry, router_hash};
 
-use crate::{access, counters, maps};
-
-/// How old a router's time may grow before it is written again.
-const SEEN_STALE_NS: u64 = 1_000_000_000;
+use crate::{counters, maps};
 
 #[inline(always)]
 pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEnd {
@@ -32,7 +29,7 @@ pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEn
     }
     let router = router(headers.source);
     if maps::last_seen() {
-        maps::see(&router, access::now_ns(), SEEN_STALE_NS);
+        counters::seen(&router);
     }
     let Some((slot, state)) = maps::slot(bucket(router_hash(router, maps::key()))) else {
         return PacketEnd::Internal;

@@ -14,8 +14,8 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-use super::EbpfError;
 use super::pins::{self, Pins};
+use super::{EbpfError, sentence};
 
 /// How a device is to run the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,19 +269,10 @@ fn occupied(device: &str, id: u32) -> EbpfError {
 }
 
 fn refused(device: &str, mode: Mode, error: &dyn Error) -> EbpfError {
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !reason.ends_with(&text) {
-            reason = format!("{reason}: {text}");
-        }
-        source = cause.source();
-    }
     let mode = match mode {
         Mode::Auto => "any",
         Mode::Native => "native",
         Mode::Generic => "generic",
     };
-    EbpfError::Refused { device: device.to_owned(), mode, reason }
+    EbpfError::Refused { device: device.to_owned(), mode, reason: sentence(error) }
 }

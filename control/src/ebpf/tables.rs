@@ -3,6 +3,7 @@
 //! In: addresses, ports, slots, sockets. Out: entries of maps, and counters summed over CPUs. Never decides
 //! what belongs there: that is the reconciler's and the steering's word.
 
+pub mod aliases;
 pub mod steering;
 pub mod sockets;
 pub mod counters;
@@ -11,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use aya::Ebpf;
-use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use dataplane_common::map::{self, Port};
 use dataplane_common::{address_of, octets_of};
 
 use super::{EbpfError, TableLimits};
+pub use aliases::Aliases;
 pub use counters::{Counters, RoutersSeen};
 pub use sockets::{Rings, Sockets};
 pub use steering::SteeringTable;
@@ -196,55 +197,6 @@ impl Ports {
     }
 }
 
-/// Addresses and prefixes that stand for another router's address. Looked up only if the load says so.
-pub struct Aliases {
-    exact: HashMap<MapData, [u8; 16], [u8; 16]>,
-    prefixes: LpmTrie<MapData, [u8; 16], [u8; 16]>,
-    limit: u32,
-}
-
-impl Aliases {
-    /// `address` stands for `router`.
-    ///
-    /// # Errors
-    /// When the table is full.
-    pub fn insert(&mut self, address: IpAddr, router: IpAddr) -> Result<(), EbpfError> {
-        self.exact.insert(octets_of(address), octets_of(router), 0).map_err(full_or(map::ALIASES, self.limit))
-    }
-
-    /// `address` stands for itself again.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn remove(&mut self, address: IpAddr) -> Result<(), EbpfError> {
-        gone_is_fine(self.exact.remove(&octets_of(address))).map_err(at(map::ALIASES))
-    }
-
-    /// Every address of `network/length` stands for `router`; the longest prefix wins, an exact alias over all.
-    ///
-    /// # Errors
-    /// When the table is full.
-    pub fn insert_prefix(&mut self, network: IpAddr, length: u8, router: IpAddr) -> Result<(), EbpfError> {
-        self.prefixes
-            .insert(&prefix(network, length), octets_of(router), 0)
-            .map_err(full_or(map::ALIAS_PREFIXES, self.limit))
-    }
-
-    /// The prefix stands for nothing any more.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn remove_prefix(&mut self, network: IpAddr, length: u8) -> Result<(), EbpfError> {
-        gone_is_fine(self.prefixes.remove(&prefix(network, length))).map_err(at(map::ALIAS_PREFIXES))
-    }
-}
-
-/// Key of a prefix: of IPv4 its mapped form, 96 bits longer.
-fn prefix(network: IpAddr, length: u8) -> Key<[u8; 16]> {
-    let length = u32::from(length) + if network.is_ipv4() { 96 } else { 0 };
-    Key::new(length.min(128), octets_of(network))
-}
-
 /// A removal of what is not there has done its work.
 fn gone_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
@@ -278,4 +230,4 @@ macro_rules! opaque {
     )+};
 }
 use opaque;
-opaque!(LocalAddresses, Ports, Aliases);
+opaque!(LocalAddresses, Ports);

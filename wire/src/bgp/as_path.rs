@@ -81,7 +81,7 @@ impl<'a> AsPath<'a> {
     }
 
     /// Every AS number in order, over all segments.
-    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + use<'a> {
         self.segments().flat_map(|segment| segment.numbers())
     }
 

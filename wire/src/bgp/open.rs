@@ -82,7 +82,7 @@ impl<'a> Open<'a> {
     }
 
     /// The families spoken. Without any multiprotocol capability that is IPv4 unicast.
-    pub fn families(&self) -> impl Iterator<Item = Family> {
+    pub fn families(&self) -> impl Iterator<Item = Family> + use<'a> {
         let announced = self.values().filter_map(|value| {
             let CapabilityValue::Multiprotocol(family) = value else { return None };
             Some(family)
@@ -92,7 +92,7 @@ impl<'a> Open<'a> {
     }
 
     /// What the speaker does with path identifiers, by family.
-    pub fn add_path(&self) -> impl Iterator<Item = AddPathTuple> {
+    pub fn add_path(&self) -> impl Iterator<Item = AddPathTuple> + use<'a> {
         let lists = self.values().filter_map(|value| {
             let CapabilityValue::AddPath(tuples) = value else { return None };
             Some(tuples)
@@ -110,7 +110,7 @@ impl<'a> Open<'a> {
         lists.flatten().filter(|tuple| tuple.count > 1).map(|tuple| tuple.family).collect()
     }
 
-    fn values(&self) -> impl Iterator<Item = CapabilityValue<'a>> + Clone {
+    fn values(&self) -> impl Iterator<Item = CapabilityValue<'a>> + Clone + use<'a> {
         self.capabilities().flatten().map(|capability| capability.value())
     }
 }

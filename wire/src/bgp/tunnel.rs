@@ -112,7 +112,7 @@ impl<'a> Iterator for Tunnels<'a> {
 
 impl<'a> Tunnel<'a> {
     /// Every sub-TLV in order.
-    pub fn sub_tlvs(&self) -> impl Iterator<Item = SubTlv<'a>> {
+    pub fn sub_tlvs(&self) -> impl Iterator<Item = SubTlv<'a>> + use<'a> {
         Tlvs::new(self.value, Form::SubTlv)
             .flatten()
             .filter_map(|(kind, value)| Some(SubTlv { kind: u8::try_from(kind).ok()?, octets: value.rest() }))

@@ -60,7 +60,7 @@ impl<'a> Update<'a> {
 
     /// Every field that names routes, in the order of the message: withdrawn ones, the multiprotocol attributes as
     /// they come, announced ones. Empty fields are left out.
-    pub fn routes(&self) -> impl Iterator<Item = Result<Routes<'a>, Finding>> {
+    pub fn routes(&self) -> impl Iterator<Item = Result<Routes<'a>, Finding>> + use<'a> {
         let field = |action, nlri: Cursor<'a>| {
             let next_hop = NextHop::Absent;
             let routes = Routes { action, family: Family::IPV4_UNICAST, next_hop, attribute: None, nlri };

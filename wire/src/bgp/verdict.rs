@@ -113,7 +113,7 @@ impl<'a> Judge<'a> {
 
     /// The defects that no single attribute has, to be asked for behind the last one: an attribute that overruns
     /// the field (RFC 7606 section 4) and well-known attributes that are missing (section 3 (d)).
-    pub fn finish(&self, update: &Update<'a>) -> impl Iterator<Item = Finding> {
+    pub fn finish(&self, update: &Update<'a>) -> impl Iterator<Item = Finding> + use<'a> {
         let has_nlri = !update.nlri.is_empty();
         let announces = has_nlri || self.has_seen(code::MP_REACH);
         let missing = |code, needed: bool| {

@@ -44,7 +44,7 @@ impl<'a> Initiation<'a> {
     }
 
     /// The free texts.
-    pub fn strings(&self) -> impl Iterator<Item = Text<'a>> {
+    pub fn strings(&self) -> impl Iterator<Item = Text<'a>> + use<'a> {
         strings(self.tlvs())
     }
 
@@ -77,7 +77,7 @@ impl<'a> Termination<'a> {
     }
 
     /// The free texts.
-    pub fn strings(&self) -> impl Iterator<Item = Text<'a>> {
+    pub fn strings(&self) -> impl Iterator<Item = Text<'a>> + use<'a> {
         strings(self.tlvs())
     }
 }

@@ -43,7 +43,7 @@ impl<'a> RouteMirroring<'a> {
     }
 
     /// Every TLV in order, by what it is.
-    pub fn mirrored(&self) -> impl Iterator<Item = Result<Mirrored<'a>, Malformed>> {
+    pub fn mirrored(&self) -> impl Iterator<Item = Result<Mirrored<'a>, Malformed>> + use<'a> {
         self.tlvs().map(|tlv| tlv.map(Mirrored::new))
     }
 }

@@ -98,7 +98,7 @@ impl<'a> Tagged<'a> {
     /// from 1 over the fields in the order of the message, as [`Update::routes`] and their entries come.
     ///
     /// Only for an UPDATE whose NLRI all read: after a defect the count is unknown, and nothing may be matched.
-    pub fn about(&self, nlri: u16) -> impl Iterator<Item = IndexedTlv<'a>> {
+    pub fn about(&self, nlri: u16) -> impl Iterator<Item = IndexedTlv<'a>> + use<'a> {
         let this = *self;
         this.tlvs.flatten().filter(move |tlv| {
             let is_about = match tlv.index {

@@ -41,7 +41,7 @@ impl<'a> StatisticsReport<'a> {
     }
 
     /// Every statistic in order, at most `count`.
-    pub fn statistics(&self) -> impl Iterator<Item = Result<Statistic<'a>, Malformed>> {
+    pub fn statistics(&self) -> impl Iterator<Item = Result<Statistic<'a>, Malformed>> + use<'a> {
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
         Tlvs::new(self.statistics).take(count).map(|tlv| tlv.map(Statistic::new))
     }
