@@ -3,7 +3,7 @@
 
 use wire::Malformed;
 use wire::bgp::{Action, Family, FamilySet, Nlri, Prefix, Routes, Session as Rules, Update};
-use wire::bmp::{PeerHeader, RibView};
+use wire::bmp::{PeerHeader, RibView, Tagged};
 
 use super::Shared;
 use super::canonical::{self, For};
@@ -54,6 +54,8 @@ enum Attributes {
 /// Everything that the routes of one message need.
 pub(crate) struct Work<'s, 'a, 't, 'u> {
     pub(crate) message: &'s Message<'a>,
+    /// Version 4: TLVs that may say how the UPDATE reads.
+    pub(crate) tagged: Option<&'s Tagged<'a>>,
     pub(crate) peer: &'s mut Peer,
     /// Line number of the last row of the session.
     pub(crate) sequence: &'s mut u64,
@@ -71,7 +73,8 @@ impl Work<'_, '_, '_, '_> {
             self.row(RouteAction::EndOfRib, family, None, &[], &mut Attributes::None);
             return None;
         }
-        let mut rules = self.peer.rules(header);
+        let agreed = self.peer.rules(header);
+        let mut rules = self.tagged.map_or(agreed, |tagged| tagged.session(agreed));
         if let Some(width) = rules.plausible_as_width(update) {
             rules.as_width = width;
         }

@@ -1,7 +1,7 @@
 //! One BMP session: whole messages in, rows and changes of the RIB out, in the order of the stream.
 
 use wire::bgp::{MessageType, Update};
-use wire::bmp::{Frame, Message, PeerHeader, RouteMonitoring};
+use wire::bmp::{Frame, Message, PeerHeader, RouteMonitoring, Tagged};
 use wire::{Malformed, Reason};
 
 use super::Shared;
@@ -163,12 +163,8 @@ impl Session {
         shared: &mut Shared,
         turn: &mut Turn<'_>,
     ) -> MessageEnd {
-        // Version 4 wraps the UPDATE into TLVs (draft-ietf-grow-bmp-tlv), which nothing here reads yet.
-        if frame.version != 3 {
-            return MessageEnd::UnknownVersion;
-        }
-        let update = match update(monitoring) {
-            Ok(update) => update,
+        let (update, tagged) = match read(monitoring) {
+            Ok(read) => read,
             Err(malformed) => {
                 self.error(frame, malformed, shared, turn);
                 return MessageEnd::Malformed;
@@ -187,7 +183,8 @@ impl Session {
         let Some(peer) = self.peers.find(header) else { return MessageEnd::NoPeer };
         let message = route::Message::new(self.id, frame.version, *header, frame.octets, limits);
         let sequence = &mut self.sequence;
-        let mut work = Work { message: &message, peer, sequence, rib, shared, turn };
+        let tagged = tagged.as_ref();
+        let mut work = Work { message: &message, tagged, peer, sequence, rib, shared, turn };
         match work.update(&update) {
             None => MessageEnd::Decoded,
             Some(malformed) => {
@@ -251,6 +248,15 @@ pub(crate) fn error(octets: &[u8], malformed: Malformed, shared: &mut Shared, tu
     let octets = octets.get(..octets.len().min(ERROR_OCTETS)).unwrap_or_default();
     let row = MessageRow { kind: Kind::Error, of: None, context, octets };
     row::message(&shared.columns, &mut shared.context, turn, &row);
+}
+
+/// The UPDATE; of version 4, which wraps it into TLVs (draft-ietf-grow-bmp-tlv), with those.
+fn read<'a>(monitoring: &RouteMonitoring<'a>) -> Result<(Update<'a>, Option<Tagged<'a>>), Malformed> {
+    if monitoring.version >= 4 {
+        let tagged = monitoring.tagged(None)?;
+        return Ok((tagged.update, Some(tagged)));
+    }
+    update(monitoring).map(|update| (update, None))
 }
 
 fn update<'a>(monitoring: &RouteMonitoring<'a>) -> Result<Update<'a>, Malformed> {
