@@ -171,6 +171,11 @@ impl Collector {
         self.routers.get(router).map(|router| &router.rib)
     }
 
+    /// The routes of a router, to look addresses up in.
+    pub fn rib_mut(&mut self, router: RouterId) -> Option<&mut Rib> {
+        self.routers.get_mut(router).map(|router| &mut router.rib)
+    }
+
     /// The router with this address.
     #[must_use]
     pub fn router(&self, address: [u8; 16]) -> Option<RouterId> {

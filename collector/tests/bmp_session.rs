@@ -1,5 +1,11 @@
 //! BMP sessions as a router's stream shows them: what comes out does not hang on how the octets were cut, and
 //! nothing that goes wrong is lost without a count.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::type_complexity,
+    reason = "what a test cannot do without fails it"
+)]
 
 #[path = "kit/station.rs"]
 mod station;

@@ -1,5 +1,11 @@
 //! A router that is saved and restored goes on as if nothing had happened, wherever its stream was cut; octets
 //! that no collector saved are refused, and nothing panics on them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::type_complexity,
+    reason = "what a test cannot do without fails it"
+)]
 
 #[path = "kit/station.rs"]
 mod station;
