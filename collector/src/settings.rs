@@ -70,7 +70,7 @@ pub struct Settings {
     /// Whether a capture may start in the middle of a BMP stream: then the first plausible header is searched for.
     pub bmp_resync: bool,
     /// Whether routes of a peer are read although its Peer Up was never seen (4-octet AS numbers, no ADD-PATH,
-    /// where the octets do not contradict); else they are counted as `no_peer`.
+    /// where the octets do not contradict); else they are counted as `no_peer`. A Loc-RIB's always are.
     pub bmp_assume_peers: bool,
     /// Tables (VRFs and RDs) in the RIB of one router.
     pub max_tables_per_router: usize,

@@ -15,6 +15,7 @@ use collector::ledger::{Kind, MessageEnd, Protocol, RecordEnd, RibEnd, RouteActi
 use collector::{Settings, StreamEnd};
 use station::{Row, SECOND, Station, announce, peer, peer_up, withdraw};
 use wire::bgp::Family;
+use wire::bmp::PeerHeader;
 use wire::emit::{bgp, bmp};
 
 fn stream() -> Vec<u8> {
@@ -296,4 +297,37 @@ fn routes_are_counted_by_action() {
     );
     assert_eq!(ledgers.records[Kind::Route.index()][RecordEnd::NotWanted.index()], 5);
     assert_eq!(ledgers.unexplained(), 0);
+}
+
+#[test]
+fn a_loc_rib_needs_no_peer_up() {
+    let loc_rib = PeerHeader { kind: 3, flags: 0, address_octets: [0; 16], ..peer(9) };
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    station.feed(1, &announce(&loc_rib, &["198.51.100.0/24"], &[65_001], [10, 0, 0, 1]));
+    assert_eq!(messages(&station, MessageEnd::Decoded), 1);
+    assert_eq!(station.collector.ledgers().rib[RibEnd::Stored.index()], 1);
+}
+
+#[test]
+fn whatever_octet_is_wrong_every_message_has_one_end() {
+    let octets = [stream(), bmp::termination(0, "bye")].concat();
+    let small = BatchLimits { rows: 16, octets: 1 << 12 };
+    for at in 0..octets.len() {
+        for change in [1 << (at % 8), 0xff] {
+            let mut changed = octets.clone();
+            changed[at] ^= change;
+            let mut station = Station::with_batches(Settings::default(), 2, small);
+            station.open(1);
+            let goes_on = changed.chunks(97).all(|part| station.feed(1, part));
+            station.close(1, if goes_on { StreamEnd::Reset } else { StreamEnd::Closed });
+            station.wait(3_600 * SECOND);
+            let ledgers = station.collector.ledgers();
+            assert_eq!(ledgers.unexplained(), 0, "octet {at} changed by {change:#x}");
+            let in_rib: u64 = ledgers.rib.iter().sum();
+            let told =
+                ledgers.routes[RouteAction::Announce.index()] + ledgers.routes[RouteAction::Withdraw.index()];
+            assert_eq!(in_rib, told, "octet {at} changed by {change:#x}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! One BMP session: whole messages in, rows and changes of the RIB out, in the order of the stream.
 
 use wire::bgp::{MessageType, Update};
-use wire::bmp::{Frame, Message, PeerHeader, RouteMonitoring, Tagged};
+use wire::bmp::{Frame, Message, PeerHeader, PeerType, RouteMonitoring, Tagged};
 use wire::{Malformed, Reason};
 
 use super::Shared;
@@ -172,7 +172,10 @@ impl Session {
         };
         let header = &monitoring.peer;
         if self.peers.find(header).is_none() {
-            if !turn.settings.bmp_assume_peers {
+            // Several routers show their Loc-RIB without any Peer Up (GoBGP 3.10, FRR); its AS numbers always have
+            // 4 octets (RFC 9069 section 5.4.1), so nothing is guessed that a Peer Up would have told.
+            let is_loc_rib = header.peer_type() == PeerType::LocRib;
+            if !is_loc_rib && !turn.settings.bmp_assume_peers {
                 return MessageEnd::NoPeer;
             }
             let (now, max) = (turn.now.unix_ns, turn.settings.max_peers_per_session);
