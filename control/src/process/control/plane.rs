@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use dataplane_common::map::SlotState;
 
 use super::StartError;
-use crate::config::{Config, Mode};
+use crate::config::{Alias, Config, Mode};
 use crate::ebpf::attach::{self, Attached, Attachment};
 use crate::ebpf::{EbpfError, LoadSettings, Programs, TableLimits};
 use crate::nic::Nic;
@@ -129,14 +129,15 @@ impl Plane {
     /// Writes aliases, addresses and ports whole, whatever the maps held before.
     pub(crate) fn fill(&mut self, config: &Config, wanted: &Tables) -> Result<(), EbpfError> {
         let Some(programs) = &mut self.programs else { return Ok(()) };
-        for alias in &config.steering.alias {
-            let network = alias.address;
-            if network.is_host() {
-                programs.tables.aliases.insert(network.address, alias.router)?;
-            } else {
-                programs.tables.aliases.insert_prefix(network.address, network.bits, alias.router)?;
-            }
-        }
+        let (hosts, networks): (Vec<&Alias>, Vec<&Alias>) =
+            config.steering.alias.iter().partition(|alias| alias.address.is_host());
+        let hosts = hosts.iter().map(|alias| (alias.address.address, alias.router)).collect();
+        let networks = networks
+            .iter()
+            .map(|alias| ((alias.address.address, alias.address.bits), alias.router))
+            .collect();
+        programs.tables.aliases.replace(&hosts)?;
+        programs.tables.aliases.replace_prefixes(&networks)?;
         programs.tables.local_addresses.replace(&wanted.local_addresses)?;
         programs.tables.ports.replace(&wanted.ports)?;
         self.held = Tables { devices: BTreeMap::new(), ..wanted.clone() };
