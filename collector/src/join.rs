@@ -91,6 +91,12 @@ struct Outcomes {
 pub fn join(side: Side, keys: &[Key], rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
     let columns = Columns::of(&batch.schema, side);
     for keys in keys.chunks(CHUNK) {
+        let mut lookups = [None; CHUNK];
+        for (lookup, key) in lookups.iter_mut().zip(keys) {
+            *lookup = self::lookup(key, rib);
+        }
+        let mut found_paths = std::mem::take(rib.found_mut());
+        rib.lookup(lookups.get(..keys.len()).unwrap_or_default(), &mut found_paths);
         let mut outcomes = Outcomes {
             results: [0; CHUNK],
             routes: [0; CHUNK],
@@ -103,9 +109,12 @@ pub fn join(side: Side, keys: &[Key], rib: &mut Rib, batch: &mut Batch, ledgers:
         let Outcomes { results, routes, used_elements, vrfs_from, picked_by, .. } = &mut outcomes;
         let places = results.iter_mut().zip(routes).zip(used_elements).zip(vrfs_from).zip(picked_by);
         let (mut looked_up, mut found) = (0, 0);
-        for ((bit, key), ((((result, route), used), vrf_from), picked)) in (0..).zip(keys).zip(places) {
-            let end = match look_up(key, rib) {
-                Ok(path) => {
+        let keys_found = keys.iter().zip(&found_paths);
+        for ((bit, (key, path)), ((((result, route), used), vrf_from), picked)) in
+            (0..).zip(keys_found).zip(places)
+        {
+            let end = match *path {
+                Some(path) => {
                     *picked = path.picked_by as u8;
                     found |= 1 << bit;
                     if let Some(column) = columns.route {
@@ -113,7 +122,7 @@ pub fn join(side: Side, keys: &[Key], rib: &mut Rib, batch: &mut Batch, ledgers:
                     }
                     JoinEnd::Found
                 }
-                Err(miss) => miss,
+                None => miss(key, rib),
             };
             ledgers.join(side, end, 1);
             *result = end as u8;
@@ -121,6 +130,7 @@ pub fn join(side: Side, keys: &[Key], rib: &mut Rib, batch: &mut Batch, ledgers:
             *used = key.used_element;
             *vrf_from = key.vrf.from as u8;
         }
+        *rib.found_mut() = found_paths;
         outcomes.looked_up = looked_up;
         outcomes.found = found;
         outcomes.write(keys.len(), &columns, batch);
@@ -147,24 +157,25 @@ impl Outcomes {
     }
 }
 
-fn look_up(key: &Key, rib: &mut Rib) -> Result<Found, JoinEnd> {
-    let (version, address) = key.address.and_then(native).ok_or(JoinEnd::NoAddress)?;
-    let table = table(&key.vrf, rib);
+/// What is to be looked up for a key; nothing where its address or its table is missing.
+fn lookup(key: &Key, rib: &Rib) -> Option<Lookup> {
+    let (version, address) = key.address.and_then(native)?;
     let next_hop = key.next_hop.filter(|address| native(*address).is_some());
-    if let Some(table) = table
-        && let Some(found) = rib.find(&Lookup { table, version, address, next_hop })
-    {
-        return Ok(found);
-    }
-    Err(if rib.sessions() == 0 {
+    Some(Lookup { table: table(&key.vrf, rib)?, version, address, next_hop })
+}
+
+/// Why nothing was found.
+fn miss(key: &Key, rib: &Rib) -> JoinEnd {
+    let Some((version, _)) = key.address.and_then(native) else { return JoinEnd::NoAddress };
+    if rib.sessions() == 0 {
         JoinEnd::NoSession
     } else if rib.is_dump_running(version) {
         JoinEnd::DumpRunning
-    } else if table.is_none() {
+    } else if table(&key.vrf, rib).is_none() {
         JoinEnd::NoVrf
     } else {
         JoinEnd::NoRoute
-    })
+    }
 }
 
 /// The table of a VRF: that of its RD, else the one that BMP knows by its name, else the default one for VRF id 0

@@ -8,6 +8,7 @@
 //! Bounded by [`RibLimits`]; never touches octets of BMP, never makes rows.
 
 pub mod attributes;
+mod lookup;
 pub mod path;
 pub mod peer;
 pub mod prefix;
@@ -141,6 +142,8 @@ pub struct Rib {
     refreshed_ns: u64,
     /// When the next stale generation of a peer that came back ends.
     old_until: Option<u64>,
+    /// Room for what one chunk of look-ups finds.
+    found: Vec<Option<Found>>,
 }
 
 impl Rib {
@@ -349,12 +352,21 @@ impl Rib {
         }
     }
 
-    /// Finds the path of each key: that of the longest prefix that has one which counts.
-    pub fn lookup(&mut self, keys: &[Lookup], out: &mut Vec<Option<Found>>) {
-        out.clear();
-        for key in keys {
-            let found = self.find(key);
-            out.push(found);
+    /// Finds the path of each key: that of the longest prefix that has one which counts. `found` gets one entry
+    /// for each key; a key that is `None` finds nothing.
+    pub fn lookup(&mut self, keys: &[Option<Lookup>], found: &mut Vec<Option<Found>>) {
+        found.clear();
+        for keys in keys.chunks(lookup::SIDE_BY_SIDE) {
+            let fast = lookup::side_by_side(keys, &self.tables, &self.paths, &self.peers);
+            for (key, fast) in keys.iter().zip(fast) {
+                let one = match (key, fast) {
+                    (Some(_), lookup::Outcome::Found(found)) => Some(found),
+                    // Several paths, or only dead ones: to be gone through one by one.
+                    (Some(key), lookup::Outcome::Choose) => self.find(key),
+                    (None, _) | (_, lookup::Outcome::Nothing) => None,
+                };
+                found.push(one);
+            }
         }
     }
 
@@ -410,6 +422,10 @@ impl Rib {
         let trie = self.tables.get(table).map(|table| table.trie(prefix.version));
         let id = trie.and_then(|trie| trie.find(prefix, &self.paths));
         id.into_iter().flat_map(|id| self.paths.of(id))
+    }
+
+    pub(crate) const fn found_mut(&mut self) -> &mut Vec<Option<Found>> {
+        &mut self.found
     }
 
     pub(crate) fn path_mut(&mut self, id: PathId) -> Option<&mut path::Path> {

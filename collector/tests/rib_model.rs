@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use collector::rib::{
-    InternedId, Lookup, PeerFacts, PeerId, PeerKey, Rib, RibLimits, Route, Standing, TableId, TableKey,
+    Found, InternedId, Lookup, PeerFacts, PeerId, PeerKey, Rib, RibLimits, Route, Standing, TableId, TableKey,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -132,6 +132,8 @@ struct Both {
     interned: Vec<InternedId>,
     model: Model,
     session: u64,
+    /// Look-ups made one by one, and what they found.
+    asked: Vec<(Lookup, Option<Found>)>,
 }
 
 fn facts(peer: usize, rib: &mut Rib) -> PeerFacts {
@@ -161,7 +163,7 @@ impl Both {
             })
             .collect();
         let interned = (0..6).map(|number| rib.intern(&attributes(number), &LIMITS).unwrap()).collect();
-        Self { rib, peers, interned, model: Model::default(), session: 1 }
+        Self { rib, peers, interned, model: Model::default(), session: 1, asked: Vec::new() }
     }
 
     fn route(&self, which: &Which) -> (Route<'static>, Name) {
@@ -283,6 +285,12 @@ impl Both {
                 }
             }
         }
+        // The same side by side.
+        let (keys, expected): (Vec<_>, Vec<_>) =
+            self.asked.drain(..).map(|(key, found)| (Some(key), found)).unzip();
+        let mut found = Vec::new();
+        self.rib.lookup(&keys, &mut found);
+        assert_eq!(found, expected);
     }
 
     fn compare_one(
@@ -325,7 +333,10 @@ impl Both {
         let looked_up = self.rib.tables().find(key).and_then(|table| {
             let next_hop =
                 next_hop.map(|number| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, number]);
-            self.rib.find(&Lookup { table, version, address, next_hop })
+            let key = Lookup { table, version, address, next_hop };
+            let one = self.rib.find(&key);
+            self.asked.push((key, one));
+            one
         });
         match (expected, looked_up) {
             (None, None) => {}

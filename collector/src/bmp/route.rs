@@ -258,15 +258,17 @@ fn kept<'a>(family: Family, nlri: &Nlri<'a>) -> Option<Kept<'a>> {
 /// only that does. Routers are known to send path identifiers that no Peer Up announced (GoBGP's Loc-RIB): then
 /// the four octets of a small one read as several default routes.
 fn plausible_add_path(routes: &Routes<'_>, rules: Rules) -> Rules {
-    let is_whole = |rules: &Rules| routes.entries(rules).all(|entry| entry.is_ok());
     let has = rules.add_path.contains(routes.family);
-    let is_default = |entry: &wire::bgp::Entry<'_>| entry.octets == [0];
-    let is_odd = !has && routes.entries(&rules).flatten().filter(is_default).count() > 1;
-    if is_whole(&rules) && !is_odd {
+    let (mut is_whole, mut defaults) = (true, 0);
+    for entry in routes.entries(&rules) {
+        is_whole &= entry.is_ok();
+        defaults += u32::from(entry.is_ok_and(|entry| entry.octets == [0]));
+    }
+    if is_whole && (has || defaults < 2) {
         return rules;
     }
     let this: FamilySet = [routes.family].into_iter().collect();
     let bits = if has { rules.add_path.bits() & !this.bits() } else { rules.add_path.bits() | this.bits() };
     let other = Rules { add_path: FamilySet::from_bits(bits), ..rules };
-    if is_whole(&other) { other } else { rules }
+    if routes.entries(&other).all(|entry| entry.is_ok()) { other } else { rules }
 }

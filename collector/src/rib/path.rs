@@ -149,6 +149,13 @@ impl Paths {
         self.of(prefix).find(|&id| self.get(id).is_some_and(|path| path.key == key))
     }
 
+    /// The path of a prefix that has no other, with what says whether it counts: peer, view, generation.
+    pub(crate) fn only(&self, prefix: PrefixId) -> Option<(PathId, u32, u8, u32)> {
+        let first = PathId(self.heads.get(prefix.0 as usize)?.first);
+        let path = self.get(first)?;
+        (path.next == NONE).then_some((first, path.key.peer, path.key.view, path.generation))
+    }
+
     /// The paths of a prefix.
     pub(crate) fn of(&self, prefix: PrefixId) -> impl Iterator<Item = PathId> {
         let first = self.heads.get(prefix.0 as usize).map_or(NONE, |head| head.first);
@@ -293,7 +300,7 @@ impl Paths {
 
 /// What the router selected first, then what it took, then what it was given. What it gives to others says
 /// nothing of its own traffic.
-fn view_preference(view: u8) -> Option<u8> {
+pub(crate) fn view_preference(view: u8) -> Option<u8> {
     match view_at(view)? {
         RibView::LocRib => Some(0),
         RibView::AdjRibInPost => Some(1),

@@ -34,6 +34,17 @@ const fn covers() -> [[u64; 4]; 128] {
     table
 }
 
+/// Where a look-up goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// At this node, one octet further down.
+    Node(u32),
+    /// At this prefix, if it covers the address.
+    Leaf(PrefixId),
+    /// Nowhere.
+    End,
+}
+
 /// What the trie must be told about a prefix that it only knows by its id.
 pub(crate) trait Prefixes {
     /// The prefix; `None` for an id that is not in use.
@@ -162,7 +173,7 @@ fn place(prefix: &Prefix, depth: usize) -> Place {
 }
 
 /// Whether a prefix covers an address that is given in the same form.
-fn covers_address(prefix: &Prefix, address: &[u8; 16]) -> bool {
+pub(crate) fn covers_address(prefix: &Prefix, address: &[u8; 16]) -> bool {
     let differ = u128::from_be_bytes(prefix.octets) ^ u128::from_be_bytes(*address);
     differ.leading_zeros() >= u32::from(prefix.length)
 }
@@ -284,6 +295,23 @@ impl Trie {
             at = child;
         }
         best
+    }
+
+    /// One step of [`Trie::longest`] from a node `depth` octets down, for many addresses side by side: takes the
+    /// longest prefix that ends here into `best` and says where to go on.
+    pub(crate) fn step(&self, node: u32, depth: usize, address: &[u8; 16], best: &mut u32) -> Step {
+        let Some(node) = self.nodes.get(node as usize) else { return Step::End };
+        let octet = address.get(depth).copied().unwrap_or(0);
+        if !node.prefixes.is_empty() {
+            let covers = COVERS.get(usize::from(octet >> 1)).copied().unwrap_or_default();
+            let prefix = node.prefix_bits.and(covers).highest().and_then(|position| node.prefix(position));
+            *best = prefix.unwrap_or(*best);
+        }
+        match node.child(octet) {
+            Some(leaf) if leaf & LEAF != 0 => Step::Leaf(PrefixId(leaf & !LEAF)),
+            Some(child) => Step::Node(child),
+            None => Step::End,
+        }
     }
 
     /// Nodes in use: 1 for an empty trie.
