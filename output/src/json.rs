@@ -7,6 +7,7 @@ mod template;
 mod value;
 mod flow;
 pub(crate) mod route;
+mod nlri;
 mod attribute;
 pub(crate) mod peer;
 mod message;
