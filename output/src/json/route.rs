@@ -103,7 +103,6 @@ fn nlri(json: &mut Json<'_>, family: Family, octets: &[u8], withdraw: bool) {
             json.key("rd").text(vpn.distinguisher);
             labels(json, vpn.labels, withdraw);
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "every family without an IP prefix")]
         other => super::nlri::nlri(json, other.as_ref(), octets),
     }
 }
