@@ -167,6 +167,11 @@ impl Plans {
         &self.layout
     }
 
+    /// Whether rows carry their templates.
+    pub(crate) const fn wants_templates(&self) -> bool {
+        self.layout.template.is_some()
+    }
+
     /// The plan of a template. `None` if the octets are not a template's.
     pub(crate) fn plan(&mut self, octets: &[u8]) -> Option<Arc<Plan>> {
         if let Some(plan) = self.by_octets.get(octets) {

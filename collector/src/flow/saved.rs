@@ -97,6 +97,9 @@ mod tests {
     use wire::emit::ipfix::Message;
     use wire::ipfix::template::{Field, VARIABLE_LENGTH};
 
+    /// A flow: its octets, sampling rate and the name of its ingress interface.
+    type Flow = (Vec<u8>, Option<u64>, Option<Vec<u8>>);
+
     struct Worker {
         shared: Shared,
         sessions: Sessions,
@@ -134,7 +137,7 @@ mod tests {
             assert_eq!(self.ledgers.unexplained(), 0);
         }
 
-        fn flows(&mut self) -> Vec<(Vec<u8>, Option<u64>, Option<Vec<u8>>)> {
+        fn flows(&mut self) -> Vec<Flow> {
             self.outlet.publish();
             let mut flows = Vec::new();
             for lease in std::iter::from_fn(|| self.drain.take()) {

@@ -91,8 +91,8 @@ impl Work<'_, '_> {
 
     /// Makes rows of a data set; `None`: its template is not known.
     fn take(&mut self, set: &DataSet<'_>) -> Option<Taken> {
-        let plan = self.exporter.templates.plan(set.template_id?)?;
         let Shared { plans, scratch, .. } = &mut *self.shared;
+        let plan = self.exporter.templates.plan(set.template_id?, plans)?;
         let knowledge = &mut self.exporter.knowledge;
         let taken = rows::take(set, plan, knowledge, plans, scratch, self.rib, self.turn);
         self.exporter.records += u64::from(taken.records);
@@ -153,7 +153,7 @@ impl Work<'_, '_> {
     }
 
     fn learn(&mut self, id: u16, octets: &[u8]) -> Option<Learnt> {
-        if self.exporter.templates.plan(id).is_none() {
+        if !self.exporter.templates.knows(id) {
             for _ in 0..self.exporter.templates.make_room(self.turn.settings.max_templates_per_exporter) {
                 self.turn.ledgers.flow_event(FlowEvent::TemplateEvicted);
             }
@@ -173,7 +173,7 @@ impl Work<'_, '_> {
                 offset: kept.offset as usize,
             };
             let Shared { plans, scratch, .. } = &mut *self.shared;
-            let Some(plan) = self.exporter.templates.plan(template_id).map(Arc::clone) else { return };
+            let Some(plan) = self.exporter.templates.plan(template_id, plans).map(Arc::clone) else { return };
             let mut turn = self.turn.at(kept.received);
             let knowledge = &mut self.exporter.knowledge;
             let taken = rows::take(&set, &plan, knowledge, plans, scratch, self.rib, &mut turn);

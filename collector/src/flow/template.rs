@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use wire::element::{DataType, lookup};
 use wire::ipfix::template::{Field, Template};
 
 use super::plan::{Plan, Plans};
@@ -13,28 +14,67 @@ use super::plan::{Plan, Plans};
 /// A template as the columns `template` and options contexts carry it.
 ///
 /// ```text
-/// | options 1, else 0 | scope field count, 2 octets | field count, 2 octets | fields, 8 octets each |
+/// | options 1, else 0 | scope field count 2 | field count 2 | fields 8 each | inner templates |
 /// field: enterprise number 4, element id 2, length 2 (65535: variable); all big-endian
+/// inner template: | template id 2 | field count 2 | fields 8 each |
 /// ```
-/// Scope fields come first; those of NetFlow v9 have [`wire::element::NETFLOW9_SCOPE_PEN`].
+/// Scope fields come first; those of NetFlow v9 have [`wire::element::NETFLOW9_SCOPE_PEN`]. Inner templates are
+/// there only where a field is a subTemplateList or subTemplateMultiList (RFC 6313): the exporter's other
+/// templates, by which the records of such lists are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TemplateOctets<'a> {
     /// Whether it is an options template.
     pub is_options: bool,
     /// Leading fields that are scope.
     pub scope_count: u16,
-    fields: &'a [[u8; Field::OCTETS]],
+    fields: FieldOctets<'a>,
+    inner: &'a [u8],
 }
+
+/// Fields, each as its octets.
+type FieldOctets<'a> = &'a [[u8; Field::OCTETS]];
+
+/// Inner templates that one template carries at most, lowest ids first.
+const MAX_INNER: usize = 64;
+/// Octets of a template with its inner ones at which no more are added.
+const MAX_OCTETS: usize = 16 * 1024;
 
 impl<'a> TemplateOctets<'a> {
     /// Reads the octets of a column or context. `None` if they are not a template's.
     #[must_use]
     pub fn read(octets: &'a [u8]) -> Option<Self> {
-        let (&[options, scope_high, scope_low, count_high, count_low], rest) = octets.split_first_chunk()?;
-        let (fields, []) = rest.as_chunks() else { return None };
-        let count = usize::from(u16::from_be_bytes([count_high, count_low]));
+        let (&[options, scope_high, scope_low], rest) = octets.split_first_chunk()?;
+        let (fields, inner) = split_fields(rest)?;
+        let mut left = inner;
+        while !left.is_empty() {
+            (_, _, left) = split_inner(left)?;
+        }
         let scope_count = u16::from_be_bytes([scope_high, scope_low]);
-        (fields.len() == count).then_some(Self { is_options: options != 0, scope_count, fields })
+        Some(Self { is_options: options != 0, scope_count, fields, inner })
+    }
+
+    /// The octets of a template without its inner ones.
+    pub(crate) fn own(octets: &'a [u8]) -> &'a [u8] {
+        let inner = Self::read(octets).map_or(0, |template| template.inner.len());
+        octets.get(..octets.len() - inner).unwrap_or(octets)
+    }
+
+    /// Whether records of another template can stand in its fields.
+    fn has_lists(&self) -> bool {
+        let data_type = |field: Field| lookup(field.pen, field.id).map(|element| element.data_type);
+        self.fields()
+            .filter_map(data_type)
+            .any(|kind| matches!(kind, DataType::SubTemplateList | DataType::SubTemplateMultiList))
+    }
+
+    /// The inner templates with their ids, by ascending id.
+    pub fn inner(&self) -> impl Iterator<Item = (u16, Vec<Field>)> + use<'a> {
+        let mut left = self.inner;
+        std::iter::from_fn(move || {
+            let (id, fields, rest) = split_inner(left)?;
+            left = rest;
+            Some((id, fields.iter().map(|octets| Field::from_octets(*octets)).collect()))
+        })
     }
 
     /// Its fields, in the order of the record.
@@ -67,18 +107,36 @@ impl<'a> TemplateOctets<'a> {
     }
 }
 
+/// A field count with its fields, and what follows.
+fn split_fields(octets: &[u8]) -> Option<(FieldOctets<'_>, &[u8])> {
+    let (count, rest) = octets.split_first_chunk()?;
+    let (fields, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*count)) * Field::OCTETS)?;
+    Some((fields.as_chunks().0, rest))
+}
+
+/// The first of some inner templates: its id and fields, and the others.
+fn split_inner(octets: &[u8]) -> Option<(u16, FieldOctets<'_>, &[u8])> {
+    let (id, rest) = octets.split_first_chunk()?;
+    let (fields, rest) = split_fields(rest)?;
+    Some((u16::from_be_bytes(*id), fields, rest))
+}
+
 /// The templates of one exporter.
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
     by_id: HashMap<u16, Entry>,
     /// No template was learnt before this, monotonic ns.
     oldest_ns: Option<u64>,
+    /// Counts changes of the table: plans of templates with lists are made anew after one.
+    changes: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     plan: Arc<Plan>,
     learnt_ns: u64,
+    /// For a template with lists: the state of the table that its inner templates are of.
+    lists_as_of: Option<u64>,
 }
 
 /// What became of a template.
@@ -93,22 +151,57 @@ pub(crate) enum Learnt {
 }
 
 impl Templates {
+    /// Whether a template is known.
+    pub(crate) fn knows(&self, id: u16) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     /// The plan of a template.
-    pub(crate) fn plan(&self, id: u16) -> Option<&Arc<Plan>> {
+    pub(crate) fn plan(&mut self, id: u16, plans: &mut Plans) -> Option<&Arc<Plan>> {
+        let changes = self.changes;
+        if self.by_id.get(&id)?.lists_as_of.is_some_and(|as_of| as_of != changes) {
+            self.put_inner(id, plans);
+        }
         self.by_id.get(&id).map(|entry| &entry.plan)
+    }
+
+    /// Gives a template with lists the inner templates of this moment.
+    fn put_inner(&mut self, id: u16, plans: &mut Plans) {
+        let Some(entry) = self.by_id.get(&id) else { return };
+        let mut octets = TemplateOctets::own(entry.plan.octets()).to_vec();
+        let mut others: Vec<_> = self.by_id.iter().filter(|(_, entry)| !entry.plan.is_options).collect();
+        others.sort_unstable_by_key(|(id, _)| **id);
+        for (id, entry) in others.into_iter().take(MAX_INNER) {
+            // Behind the octets for options and scope.
+            let inner = TemplateOctets::own(entry.plan.octets()).get(3..).unwrap_or_default();
+            if octets.len() + inner.len() > MAX_OCTETS {
+                break;
+            }
+            octets.extend(id.to_be_bytes());
+            octets.extend_from_slice(inner);
+        }
+        let plan = plans.plan(&octets);
+        if let (Some(entry), Some(plan)) = (self.by_id.get_mut(&id), plan) {
+            entry.plan = plan;
+            entry.lists_as_of = Some(self.changes);
+        }
     }
 
     /// Takes a template by its octets.
     pub(crate) fn learn(&mut self, id: u16, octets: &[u8], plans: &mut Plans, now_ns: u64) -> Option<Learnt> {
         if let Some(entry) = self.by_id.get_mut(&id)
-            && entry.plan.octets() == octets
+            && TemplateOctets::own(entry.plan.octets()) == octets
         {
             entry.learnt_ns = now_ns;
             return Some(Learnt::Same);
         }
         let plan = plans.plan(octets)?;
         self.oldest_ns = Some(self.oldest_ns.map_or(now_ns, |oldest_ns| oldest_ns.min(now_ns)));
-        let before = self.by_id.insert(id, Entry { plan, learnt_ns: now_ns });
+        let has_lists = plans.wants_templates() && TemplateOctets::read(octets)?.has_lists();
+        // No table is in state 0, so that inner templates are looked for when first needed.
+        let entry = Entry { plan, learnt_ns: now_ns, lists_as_of: has_lists.then_some(0) };
+        self.changes += 1;
+        let before = self.by_id.insert(id, entry);
         Some(if before.is_some() { Learnt::Changed } else { Learnt::New })
     }
 
@@ -128,6 +221,7 @@ impl Templates {
             left -= usize::from(goes);
             !goes
         });
+        self.changes += 1;
         before - self.by_id.len()
     }
 
@@ -136,6 +230,7 @@ impl Templates {
         let before = self.by_id.len();
         self.by_id.retain(|_, entry| now_ns.saturating_sub(entry.learnt_ns) < lifetime_ns);
         self.oldest_ns = self.by_id.values().map(|entry| entry.learnt_ns).min();
+        self.changes += 1;
         before - self.by_id.len()
     }
 
@@ -149,9 +244,9 @@ impl Templates {
         self.by_id.len()
     }
 
-    /// All of them: id, octets, when learnt (monotonic ns).
+    /// All of them: id, own octets, when learnt (monotonic ns).
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &[u8], u64)> {
-        self.by_id.iter().map(|(&id, entry)| (id, entry.plan.octets(), entry.learnt_ns))
+        self.by_id.iter().map(|(&id, entry)| (id, TemplateOctets::own(entry.plan.octets()), entry.learnt_ns))
     }
 }
 
@@ -184,6 +279,30 @@ mod tests {
     }
 
     #[test]
+    fn templates_with_lists_carry_those_of_the_lists() {
+        let interest = Interest { whole_records: true, ..Interest::default() };
+        let mut plans = Plans::new(&crate::schema::schemas(&interest), 100);
+        let mut templates = Templates::default();
+        let (list, one) = ([Field::iana(292, 0xffff)], [Field::iana(8, 4), Field::iana(4, 1)]);
+        let inner = |templates: &mut Templates, plans: &mut Plans| -> Vec<_> {
+            let plan = Arc::clone(templates.plan(256, plans).unwrap());
+            TemplateOctets::read(plan.octets()).unwrap().inner().collect()
+        };
+        templates.learn(256, &octets(&list), &mut plans, 1);
+        assert_eq!(inner(&mut templates, &mut plans), [(256, list.to_vec())]);
+        templates.learn(300, &octets(&one), &mut plans, 1);
+        let both = [(256, list.to_vec()), (300, one.to_vec())];
+        assert_eq!(inner(&mut templates, &mut plans), both);
+        assert_eq!(templates.learn(256, &octets(&list), &mut plans, 2), Some(Learnt::Same));
+        assert_eq!(inner(&mut templates, &mut plans), both);
+        let plan = Arc::clone(templates.plan(256, &mut plans).unwrap());
+        for length in octets(&list).len() + 1..plan.octets().len() {
+            let cut = TemplateOctets::read(&plan.octets()[..length]);
+            assert!(cut.is_none_or(|template| template.inner().count() == 1));
+        }
+    }
+
+    #[test]
     fn templates_are_refreshed_replaced_and_expire() {
         let (mut templates, mut plans) = (Templates::default(), plans());
         let (one, two) = (octets(&[Field::iana(8, 4)]), octets(&[Field::iana(12, 4)]));
@@ -193,7 +312,7 @@ mod tests {
         assert_eq!(templates.learn(256, &two, &mut plans, 30), Some(Learnt::Changed));
         assert_eq!(templates.expire(129, 100), 0);
         assert_eq!(templates.expire(130, 100), 1);
-        assert!(templates.plan(256).is_none());
+        assert!(!templates.knows(256));
     }
 
     #[test]
@@ -204,7 +323,7 @@ mod tests {
         }
         assert_eq!(templates.make_room(17), 0);
         assert_eq!(templates.make_room(16), 3);
-        assert!(templates.plan(258).is_none() && templates.plan(259).is_some());
+        assert!(!templates.knows(258) && templates.knows(259));
         assert_eq!(templates.len(), 13);
     }
 }

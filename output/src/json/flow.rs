@@ -182,24 +182,7 @@ pub(super) fn options(
 
 fn fields(json: &mut Json<'_>, prepared: &Prepared, record: &[u8], wanted: std::ops::Range<usize>) {
     let record = Record::new(&prepared.wire, record);
-    for (field, octets) in prepared.fields.iter().zip(record.fields()).skip(wanted.start).take(wanted.len()) {
-        if field.key.is_empty() {
-            continue;
-        }
-        if octets.octets.is_empty() {
-            json.prepared_key(&field.key).null();
-            continue;
-        }
-        let before = json.mark();
-        let written = field.data_type.and_then(|data_type| {
-            json.prepared_key(&field.key);
-            value::value(json, field.field, data_type, octets.octets, 0)
-        });
-        if written.is_none() {
-            json.undo(before);
-            json.prepared_key(&field.raw_key).hex("", octets.octets);
-        }
-    }
+    value::fields(json, &prepared.inner, prepared, record, wanted, 0);
 }
 
 /// Without the whole record, the elements that are columns.

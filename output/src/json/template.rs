@@ -31,12 +31,22 @@ pub(super) struct Prepared {
     pub(super) fields: Box<[PreparedField]>,
     /// The fields alone, as wire's record view takes them.
     pub(super) wire: Box<[Field]>,
+    /// The templates that records in its lists are made by.
+    pub(super) inner: Inner,
 }
+
+/// Prepared templates by their ids.
+pub(super) type Inner = HashMap<u16, Prepared>;
 
 impl Prepared {
     fn new(octets: &[u8]) -> Option<Self> {
         let template = TemplateOctets::read(octets)?;
-        let wire: Box<[Field]> = template.fields().collect();
+        let inner = template.inner().map(|(id, fields)| (id, Self::of(fields.into(), 0))).collect();
+        let fields = template.fields().collect();
+        Some(Self { inner, ..Self::of(fields, template.scope_count.into()) })
+    }
+
+    fn of(wire: Box<[Field]>, scope_count: usize) -> Self {
         let mut seen: HashMap<(u32, u16), u32> = HashMap::new();
         let mut text = String::new();
         let mut key = |name: std::fmt::Arguments<'_>, nth: u32| {
@@ -67,7 +77,7 @@ impl Prepared {
                 }
             })
             .collect();
-        Some(Self { scope_count: template.scope_count.into(), fields, wire })
+        Self { scope_count, fields, wire, inner: Inner::new() }
     }
 }
 

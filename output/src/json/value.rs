@@ -2,10 +2,12 @@
 
 use wire::cursor::Cursor;
 use wire::element::{DataType, lookup};
+use wire::ipfix::data::{Record, Records};
 use wire::ipfix::template::Field;
 use wire::list::{BasicList, SubTemplateList, SubTemplateMultiList};
 use wire::value::Value;
 
+use super::template::{Inner, Prepared};
 use super::text::Json;
 
 /// How deep lists in lists are followed (RFC 6313); deeper ones are printed as hex.
@@ -14,9 +16,54 @@ const MAX_DEPTH: u8 = 4;
 /// IE 90, mplsVpnRouteDistinguisher: eight octets that print as an RD.
 const ROUTE_DISTINGUISHER: (u32, u16) = (0, 90);
 
+/// Writes the fields of a record from `wanted.start` up to `wanted.end`, each with its key.
+pub(super) fn fields(
+    json: &mut Json<'_>,
+    inner: &Inner,
+    prepared: &Prepared,
+    record: Record<'_, '_>,
+    wanted: std::ops::Range<usize>,
+    depth: u8,
+) {
+    for (field, octets) in prepared.fields.iter().zip(record.fields()).skip(wanted.start).take(wanted.len()) {
+        if field.key.is_empty() {
+            continue;
+        }
+        if octets.octets.is_empty() {
+            json.prepared_key(&field.key).null();
+            continue;
+        }
+        let before = json.mark();
+        let written = field.data_type.and_then(|data_type| {
+            json.prepared_key(&field.key);
+            value(json, inner, field.field, data_type, octets.octets, depth)
+        });
+        if written.is_none() {
+            json.undo(before);
+            json.prepared_key(&field.raw_key).hex("", octets.octets);
+        }
+    }
+}
+
+/// Writes the records of a list: as objects where their template is known, else their octets.
+fn records(json: &mut Json<'_>, inner: &Inner, template_id: u16, octets: Cursor<'_>, depth: u8) {
+    let Some(prepared) = inner.get(&template_id) else {
+        json.key("octets").hex("", octets.rest());
+        return;
+    };
+    json.key("records").open_list();
+    for record in Records::new(&prepared.wire, octets).map_while(Result::ok) {
+        json.open();
+        fields(json, inner, prepared, record, 0..prepared.fields.len(), depth + 1);
+        json.close();
+    }
+    json.close_list();
+}
+
 /// Writes a value that its type allows. `None`: it does not, and nothing was written.
 pub(super) fn value(
     json: &mut Json<'_>,
+    inner: &Inner,
     field: Field,
     data_type: DataType,
     octets: &[u8],
@@ -46,14 +93,14 @@ pub(super) fn value(
         }
         Value::Octets(octets) => json.hex("", octets),
         Value::Unsigned256(octets) => json.hex("0x", octets),
-        Value::BasicList(octets) => basic_list(json, octets, depth),
-        Value::SubTemplateList(octets) => sub_template_list(json, octets, depth),
-        Value::SubTemplateMultiList(octets) => sub_template_multi_list(json, octets, depth),
+        Value::BasicList(octets) => basic_list(json, inner, octets, depth),
+        Value::SubTemplateList(octets) => sub_template_list(json, inner, octets, depth),
+        Value::SubTemplateMultiList(octets) => sub_template_multi_list(json, inner, octets, depth),
     }
     Some(())
 }
 
-fn basic_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
+fn basic_list(json: &mut Json<'_>, inner: &Inner, octets: &[u8], depth: u8) {
     let Some(list) = BasicList::parse(Cursor::new(octets)).ok().filter(|_| depth < MAX_DEPTH) else {
         return json.hex("", octets);
     };
@@ -64,8 +111,8 @@ fn basic_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
     json.key("element").text(name);
     json.key("values").open_list();
     for octets in list.values().map_while(Result::ok) {
-        let written =
-            data_type.and_then(|data_type| value(json, list.field, data_type, octets.rest(), depth + 1));
+        let written = data_type
+            .and_then(|data_type| value(json, inner, list.field, data_type, octets.rest(), depth + 1));
         if written.is_none() {
             json.hex("", octets.rest());
         }
@@ -74,18 +121,18 @@ fn basic_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
     json.close();
 }
 
-fn sub_template_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
+fn sub_template_list(json: &mut Json<'_>, inner: &Inner, octets: &[u8], depth: u8) {
     let Some(list) = SubTemplateList::parse(Cursor::new(octets)).ok().filter(|_| depth < MAX_DEPTH) else {
         return json.hex("", octets);
     };
     json.open();
     json.key("semantic").string(list.semantic.name());
     json.key("templateId").unsigned(list.template_id.into());
-    json.key("octets").hex("", list.records.rest());
+    records(json, inner, list.template_id, list.records, depth);
     json.close();
 }
 
-fn sub_template_multi_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
+fn sub_template_multi_list(json: &mut Json<'_>, inner: &Inner, octets: &[u8], depth: u8) {
     let Some(list) = SubTemplateMultiList::parse(Cursor::new(octets)).ok().filter(|_| depth < MAX_DEPTH)
     else {
         return json.hex("", octets);
@@ -96,7 +143,7 @@ fn sub_template_multi_list(json: &mut Json<'_>, octets: &[u8], depth: u8) {
     for group in list.groups().map_while(Result::ok) {
         json.open();
         json.key("templateId").unsigned(group.template_id.into());
-        json.key("octets").hex("", group.records.rest());
+        records(json, inner, group.template_id, group.records, depth);
         json.close();
     }
     json.close_list();

@@ -1,0 +1,82 @@
+//! Structured data of RFC 6313 as lines: lists of records are read by the exporter's other templates.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+use std::net::SocketAddr;
+
+use collector::batch::{BatchLimits, WorkerId};
+use collector::outlet::Outlet;
+use collector::schema::{Interest, schemas};
+use collector::settings::{PortProtocol, Settings};
+use collector::{Collector, Input, Now};
+use output::json::Encoder;
+use serde_json::{Value, json};
+use wire::emit::ipfix::Message;
+use wire::ipfix::template::{Field, VARIABLE_LENGTH};
+
+/// The `fields` of every flow in the messages.
+fn fields(messages: &[Vec<u8>]) -> Vec<Value> {
+    let schemas = schemas(&Interest { kinds: u32::MAX, whole_records: true, ..Interest::default() });
+    let limits = BatchLimits { rows: 16, octets: 1 << 16 };
+    let (mut outlet, drain) = Outlet::new(WorkerId(0), &schemas, 4, limits);
+    let ports = vec![(4739, PortProtocol::Ipfix)];
+    let mut collector = Collector::new(Settings { ports, ..Settings::default() }, schemas);
+    let here: SocketAddr = "192.0.2.1:4739".parse().unwrap();
+    for payload in messages {
+        collector.accept(Now::default(), Input::Datagram { from: here, to: here, payload }, &mut outlet);
+    }
+    outlet.publish();
+    let (mut encoder, mut lines) = (Encoder::default(), Vec::new());
+    while let Some(lease) = drain.take() {
+        for row in 0..lease.rows as usize {
+            encoder.line(&lease, row, &mut lines).unwrap();
+        }
+    }
+    let lines = String::from_utf8(lines).unwrap();
+    let parsed = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    parsed.filter(|line| line["kind"] == "flow").map(|line| line["fields"].clone()).collect()
+}
+
+#[test]
+fn lists_are_objects() {
+    let outer = [Field::iana(8, 4), Field::iana(292, VARIABLE_LENGTH), Field::iana(293, VARIABLE_LENGTH)];
+    let inner = [Field::iana(4, 1), Field::iana(82, VARIABLE_LENGTH)];
+    // subTemplateList: semantic allOf, template 300, two records.
+    let list = [3, 1, 44, 6, 2, b'e', b'0', 17, 0];
+    // subTemplateMultiList: semantic ordered; template 300 with one record, then one of template 999, unknown.
+    let multi = [4, 1, 44, 0, 6, 1, 0, 3, 0xe7, 0, 6, 0xab, 0xcd];
+    let record: [&[u8]; 3] = [&[192, 0, 2, 9], &list, &multi];
+    let mut message = Message::new(1_750_000_000, 0, 7);
+    message.template(256, &outer).template(300, &inner).data(256, &outer, &[&record]);
+    let expected = json!({
+        "sourceIPv4Address": "192.0.2.9",
+        "subTemplateList": {
+            "semantic": "allOf",
+            "templateId": 300,
+            "records": [
+                {"protocolIdentifier": 6, "interfaceName": "e0"},
+                {"protocolIdentifier": 17, "interfaceName": null},
+            ],
+        },
+        "subTemplateMultiList": {
+            "semantic": "ordered",
+            "groups": [
+                {"templateId": 300, "records": [{"protocolIdentifier": 1, "interfaceName": null}]},
+                {"templateId": 999, "octets": "abcd"},
+            ],
+        },
+    });
+    assert_eq!(fields(&[message.finish()]), [expected]);
+}
+
+#[test]
+fn a_template_that_comes_later_explains_later_lists() {
+    let outer = [Field::iana(292, VARIABLE_LENGTH)];
+    let record: &[&[u8]] = &[&[0xff, 1, 44, 6]];
+    let mut first = Message::new(1_750_000_000, 0, 7);
+    first.template(256, &outer).data(256, &outer, &[record]);
+    let mut second = Message::new(1_750_000_000, 1, 7);
+    second.template(300, &[Field::iana(4, 1)]).data(256, &outer, &[record]);
+    let list = |key: &str, value: Value| json!({"subTemplateList": {"semantic": "undefined", "templateId": 300, key: value}});
+    let expected = [list("octets", json!("06")), list("records", json!([{"protocolIdentifier": 6}]))];
+    assert_eq!(fields(&[first.finish(), second.finish()]), expected);
+}
