@@ -29,6 +29,8 @@ pub enum What {
     Steering,
     /// Devices: index, XDP mode, RX queues, rings.
     Devices,
+    /// Local addresses whose telemetry is taken, as the map holds them.
+    Addresses,
     /// Every counter and every difference of the chain.
     Counters,
 }
@@ -63,6 +65,7 @@ impl Control {
             What::Exporters => self.show_exporters(),
             What::Steering => self.steering(),
             What::Devices => self.devices(),
+            What::Addresses => self.addresses(),
             What::Counters => vec![counters(&self.totals())],
         };
         json!({"schema": 1, "time": unix_ns_text(now_unix_ns()), "items": items})
@@ -154,6 +157,13 @@ impl Control {
                 json!({"slot": slot, "buckets": buckets, "state": state, "worker": worker})
             })
             .collect()
+    }
+
+    fn addresses(&self) -> Vec<Value> {
+        let programs = self.plane.programs.as_ref();
+        let held =
+            programs.and_then(|programs| programs.tables.local_addresses.list().ok()).unwrap_or_default();
+        held.into_iter().map(|address| json!({"address": address.to_string()})).collect()
     }
 
     fn devices(&self) -> Vec<Value> {
