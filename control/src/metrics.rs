@@ -234,8 +234,13 @@ fn rows(page: &mut Page, totals: &Totals) {
     }
 }
 
+/// Name, type, help, value.
+type GaugeFamily = (&'static str, &'static str, &'static str, fn(&dataplane::counters::Gauges) -> f64);
+/// Name, help, value.
+type ExporterFamily = (&'static str, &'static str, fn(&ExporterCounts) -> u64);
+
 fn workers(page: &mut Page, totals: &Totals) {
-    let families: [(&str, &str, &str, fn(&dataplane::counters::Gauges) -> f64); 5] = [
+    let families: [GaugeFamily; 5] = [
         ("millrace_worker_busy_seconds_total", "counter", "Time in turns that brought work.", |g| {
             g.busy_ns as f64 / 1e9
         }),
@@ -260,7 +265,7 @@ fn workers(page: &mut Page, totals: &Totals) {
 }
 
 fn exporters_text(exporters: &[ExporterCounts]) -> String {
-    let families: [(&str, &str, fn(&ExporterCounts) -> u64); 5] = [
+    let families: [ExporterFamily; 5] = [
         ("millrace_exporter_flows_total", "Flow rows.", |counts| counts.flows),
         ("millrace_exporter_joined_flows_total", "Flow rows whose destination was found.", |counts| {
             counts.joined

@@ -246,9 +246,10 @@ enum Stop {
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Pipe,
-            _ => Self::Failed(anyhow::Error::new(error).context("standard output")),
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::Pipe
+        } else {
+            Self::Failed(anyhow::Error::new(error).context("standard output"))
         }
     }
 }
