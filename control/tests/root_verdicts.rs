@@ -4,8 +4,10 @@
 //! is sent. Needs CAP_BPF and CAP_NET_ADMIN, and fails without.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use control::ebpf::{LoadSettings, Programs};
 use dataplane_common::map::{PORT_TCP, PORT_UDP, Port, SlotState, Steering};
@@ -399,6 +401,7 @@ fn the_kernel_and_user_space_choose_the_same_slot() {
     let (mut programs, row, _sockets) =
         programs(&LoadSettings::new(KEY, RING_ROOM), [SlotState::Millrace; 64]);
     let mut expected = [0_u64; 64];
+    let mut sources = BTreeSet::new();
     for number in 0..2_000_u64 {
         // Any well-mixed numbers do: the hash of the number under another key.
         let random = router_hash(octets_of(IpAddr::from(u128::from(number).to_be_bytes())), [9; 16]);
@@ -412,6 +415,7 @@ fn the_kernel_and_user_space_choose_the_same_slot() {
             let rest = ipv6_with(IpNumber::UDP, &udp(IPFIX, 40), |ip| ip.source = source);
             (source.into(), ethernet(&[(TAG, 3)], V6, &rest))
         };
+        sources.insert(source);
         let slot = slot_of(source);
         expected[slot as usize] += 1;
         assert_eq!(programs.run_frame(&frame, 1).unwrap().verdict, REDIRECT);
@@ -424,8 +428,30 @@ fn the_kernel_and_user_space_choose_the_same_slot() {
     let counted = std::array::from_fn(|slot| programs.tables.counters.redirected(row, slot as u32).unwrap());
     assert_eq!(expected, counted);
     assert!(expected.iter().all(|&count| count > 0), "2,000 sources fall on every one of 64 slots");
-    let seen = programs.tables.routers_seen.list().unwrap();
-    assert!(seen.len() > 1_900 && seen.iter().all(|&(_, at)| at > 0));
+    let seen: BTreeMap<_, _> = programs.tables.routers_seen.list().unwrap().into_iter().collect();
+    assert_eq!(seen.len(), sources.len());
+    assert!(sources.iter().all(|source| seen[source] > 0));
+}
+
+#[test]
+fn a_router_is_seen_again() {
+    let (mut programs, _row, _sockets) =
+        programs(&LoadSettings::new(KEY, RING_ROOM), [SlotState::Millrace; 64]);
+    let frame = ethernet(&[], V4, &ipv4(&udp(IPFIX, 40)));
+    programs.run_frame(&frame, 1).unwrap();
+    let [(router, first)] = programs.tables.routers_seen.list().unwrap()[..] else { panic!("one router") };
+    assert_eq!(router, IpAddr::from(ROUTER_4));
+    // A period is 256 ticks of the clock: 2.6 s at 100 Hz.
+    let refreshed = (0..60).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        programs.run_frame(&frame, 1).unwrap();
+        programs.tables.routers_seen.list().unwrap()[0].1 > first
+    });
+    assert!(refreshed);
+    let settings = LoadSettings { last_seen: false, ..LoadSettings::new(KEY, RING_ROOM) };
+    let (mut programs, _row, _sockets) = self::programs(&settings, [SlotState::Millrace; 64]);
+    programs.run_frame(&frame, 1).unwrap();
+    assert_eq!(programs.tables.routers_seen.list().unwrap(), []);
 }
 
 #[test]

@@ -38,11 +38,15 @@ pub const REDIRECTED: &str = "REDIRECTED";
 pub const SELECTED: &str = "SELECTED";
 /// LRU hash: router's 16 octets -> [`Seen`]. Written only with [`Settings::last_seen`].
 pub const ROUTERS_SEEN: &str = "ROUTERS_SEEN";
+/// Array of [`SEEN_STAMPS_LENGTH`] u32: which router last refreshed its time, and in which period. The programs' own.
+pub const SEEN_STAMPS: &str = "SEEN_STAMPS";
+/// Entries of [`SEEN_STAMPS`]: two busy routers on one entry only cost each other time.
+pub const SEEN_STAMPS_LENGTH: u32 = 1 << 16;
 /// The read-only [`Settings`] of a load.
 pub const SETTINGS: &str = "SETTINGS";
 
 /// Every map that the programs share with user space.
-pub const MAPS: [&str; 15] = [
+pub const MAPS: [&str; 16] = [
     LOCAL_ADDRESSES,
     PORTS,
     ALIASES,
@@ -58,6 +62,7 @@ pub const MAPS: [&str; 15] = [
     REDIRECTED,
     SELECTED,
     ROUTERS_SEEN,
+    SEEN_STAMPS,
 ];
 
 /// Name of the XDP program.
@@ -209,7 +214,7 @@ impl Steering {
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Seen {
-    /// Nanoseconds of `CLOCK_MONOTONIC_COARSE` at the last packet, refreshed at most once a second.
+    /// Nanoseconds of `CLOCK_MONOTONIC_COARSE` at the last packet, refreshed about once a second.
     pub monotonic_ns: u64,
 }
 

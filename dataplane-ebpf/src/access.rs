@@ -6,7 +6,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_skb_load_bytes_relative};
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_skb_load_bytes_relative};
 use aya_ebpf::programs::{SkReuseportContext, XdpContext};
 use dataplane_common::Octets;
 use dataplane_common::map::Bound;
@@ -126,4 +126,11 @@ impl Octets for Packet<'_> {
 pub(crate) fn now_ns() -> u64 {
     // SAFETY: takes nothing and touches nothing.
     unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// Clock ticks since some time before the boot; one load, no call, once the kernel has inlined it.
+#[inline(always)]
+pub(crate) fn jiffies() -> u64 {
+    // SAFETY: takes nothing and touches nothing.
+    unsafe { bpf_jiffies64() }
 }

@@ -10,7 +10,7 @@ use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ReusePort
 use aya_ebpf::programs::SkReuseportContext;
 use dataplane_common::map::{
     Bound, LocalAddress, MAX_ALIASES, MAX_LOCAL_ADDRESSES, MAX_RING_ROWS, MAX_ROUTERS_SEEN, MAX_SOCKET_ROWS,
-    Port, Queue, Seen, Settings, SlotState, Steering,
+    Port, Queue, SEEN_STAMPS_LENGTH, Seen, Settings, SlotState, Steering,
 };
 use dataplane_common::{MAX_SLOTS, PacketEnd};
 
@@ -47,6 +47,8 @@ static REDIRECTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_RING_ROW
 static SELECTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_SOCKET_ROWS * MAX_SLOTS, 0);
 #[map]
 static ROUTERS_SEEN: LruHashMap<[u8; 16], Seen> = LruHashMap::with_max_entries(MAX_ROUTERS_SEEN, 0);
+#[map]
+static SEEN_STAMPS: Array<u32> = Array::with_max_entries(SEEN_STAMPS_LENGTH, 0);
 
 /// Written by the loader before the map it lies in is frozen, so the verifier knows every value.
 #[unsafe(no_mangle)]
@@ -181,21 +183,22 @@ fn add_one(counters: &PerCpuArray<u64>, index: u32) {
     }
 }
 
-/// Refreshes when a router was last seen, if that is `stale_ns` ago, so that a busy router's entry stays
-/// clean in the caches of all CPUs.
+/// Writes `stamp` to its entry; whether another stood there.
 #[inline(always)]
-pub(crate) fn see(router: &[u8; 16], now_ns: u64, stale_ns: u64) {
-    match ROUTERS_SEEN.get_ptr_mut(router) {
-        Some(seen) => {
-            // SAFETY: a value of the map; its one word is read and written whole.
-            let seen = unsafe { &mut *seen };
-            if now_ns.wrapping_sub(seen.monotonic_ns) > stale_ns {
-                seen.monotonic_ns = now_ns;
-            }
-        }
-        None => {
-            // A full table forgets its oldest router; there is nothing to do about another failure.
-            let _ = ROUTERS_SEEN.insert(router, Seen { monotonic_ns: now_ns }, 0);
-        }
+pub(crate) fn stamp(index: u32, stamp: u32) -> bool {
+    let Some(held) = SEEN_STAMPS.get_ptr_mut(index) else { return false };
+    // SAFETY: a value of the map, aligned; CPUs that race here at worst refresh a router's time twice.
+    let held = unsafe { &mut *held };
+    if *held == stamp {
+        return false;
     }
+    *held = stamp;
+    true
+}
+
+/// Remembers when a router was last seen.
+#[inline(always)]
+pub(crate) fn see(router: &[u8; 16], monotonic_ns: u64) {
+    // A full table forgets its oldest router; there is nothing to do about another failure.
+    let _ = ROUTERS_SEEN.insert(router, Seen { monotonic_ns }, 0);
 }

@@ -28,10 +28,11 @@ pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEn
         return PacketEnd::TooLong;
     }
     let router = router(headers.source);
+    let hash = router_hash(router, maps::key());
     if maps::last_seen() {
-        counters::seen(&router);
+        counters::seen(&router, hash);
     }
-    let Some((slot, state)) = maps::slot(bucket(router_hash(router, maps::key()))) else {
+    let Some((slot, state)) = maps::slot(bucket(hash)) else {
         return PacketEnd::Internal;
     };
     match state {
