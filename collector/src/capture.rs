@@ -71,9 +71,12 @@ impl<'r> Capture<'r> {
     /// # Errors
     /// When the first octets are those of no capture.
     pub fn open(read: impl Read + Send + 'r) -> Result<Self, CaptureError> {
-        let reader = pcap_parser::create_reader(BUFFER_OCTETS, Whole(read)).map_err(|error| match error {
-            PcapError::ReadError => CaptureError::Read("the first octets could not be read".into()),
-            _ => CaptureError::NotACapture,
+        let reader = pcap_parser::create_reader(BUFFER_OCTETS, Whole(read)).map_err(|error| {
+            if matches!(error, PcapError::ReadError) {
+                CaptureError::Read("the first octets could not be read".into())
+            } else {
+                CaptureError::NotACapture
+            }
         })?;
         Ok(Self { reader, interfaces: Vec::new(), packets: 0, nanosecond_file: false })
     }
@@ -118,10 +121,11 @@ impl<'r> Capture<'r> {
                 Err(PcapError::Incomplete(_)) => {
                     let before = self.reader.data().len();
                     if let Err(error) = self.reader.refill() {
-                        return Err(match error {
-                            PcapError::ReadError => CaptureError::Read("input/output error".into()),
+                        return Err(if matches!(error, PcapError::ReadError) {
+                            CaptureError::Read("input/output error".into())
+                        } else {
                             // The buffer is full and the block still not whole.
-                            _ => CaptureError::Damaged { after: self.packets },
+                            CaptureError::Damaged { after: self.packets }
                         });
                     }
                     if self.reader.reader_exhausted() && self.reader.data().len() == before {
@@ -140,6 +144,10 @@ impl<'r> Capture<'r> {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only two kinds of blocks hold packets, whatever others there are"
+)]
 fn ng<'b>(interfaces: &mut Vec<Interface>, block: &'b Block<'_>) -> Option<(Linktype, u64, &'b [u8])> {
     use pcap_parser::traits::PcapNGPacketBlock;
     match block {

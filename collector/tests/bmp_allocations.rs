@@ -1,5 +1,4 @@
 //! In steady state routes of known prefixes and the join of flows with them allocate nothing.
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 #[path = "kit/station.rs"]
 mod station;

@@ -16,6 +16,9 @@ use crate::settings::PortProtocol;
 /// The one stream of payload files; streams of captures count from 0.
 const PAYLOAD_STREAM: StreamId = StreamId(u64::MAX);
 
+/// A datagram that waits for the end of the capture: when, from, to, payload.
+type Deferred = (Now, SocketAddr, SocketAddr, Vec<u8>);
+
 /// Plays captures into a collector. One a run of `decode`.
 #[derive(Debug, Default)]
 pub struct Player {
@@ -23,7 +26,7 @@ pub struct Player {
     streams: Streams,
     bmp_ports: Vec<u16>,
     any_bmp_port: bool,
-    deferred: Option<Vec<(Now, SocketAddr, SocketAddr, Vec<u8>)>>,
+    deferred: Option<Vec<Deferred>>,
     now: Now,
     payload_rest: Vec<u8>,
     /// Packets seen.
@@ -60,7 +63,9 @@ impl Player {
                     self.carried(carried, collector, out);
                 }
             }
-            carried => self.carried(carried, collector, out),
+            carried @ (Carried::Datagram { .. } | Carried::Segment { .. } | Carried::Other) => {
+                self.carried(carried, collector, out);
+            }
         }
     }
 

@@ -1,5 +1,10 @@
 //! A collector that is fed one router's BMP, and the rows that come out. Part of the tests that include it.
 #![allow(unreachable_pub, dead_code, reason = "each test that includes this file uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "what a test cannot do without fails it"
+)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
