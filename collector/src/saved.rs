@@ -176,6 +176,17 @@ impl Collector {
         self.routers.get_mut(router).map(|router| &mut router.rib)
     }
 
+    /// Every router.
+    pub fn routers(&self) -> impl Iterator<Item = RouterId> {
+        self.routers.iter().map(|(id, _)| id)
+    }
+
+    /// Whether a session has this stream.
+    #[must_use]
+    pub fn has_stream(&self, stream: StreamId) -> bool {
+        self.streams.contains_key(&stream)
+    }
+
     /// The router with this address.
     #[must_use]
     pub fn router(&self, address: [u8; 16]) -> Option<RouterId> {

@@ -21,7 +21,7 @@ use dataplane::inbox;
 use dataplane::ring::{self, Ring};
 use dataplane::settings::{Copy, RingSettings, WorkerSettings};
 use dataplane::source::Source as _;
-use dataplane::worker::{Running, Start, spawn};
+use dataplane::worker::{Remains, Running, Start, spawn};
 use dataplane_common::map::{PORT_UDP, Port, SlotState, Steering};
 use dataplane_common::{PacketEnd, bucket, octets_of, router_hash};
 use lab::topology::Topology;
@@ -160,7 +160,7 @@ fn start(worker: usize, rings: Vec<Ring>, counters: &Counters) -> (Running, Drai
         rings,
         datagrams: Vec::new(),
         listeners: Vec::new(),
-        streams: Vec::new(),
+        remains: Remains::default(),
         counters: counters.writer(worker).unwrap(),
     })
     .unwrap();
@@ -169,7 +169,7 @@ fn start(worker: usize, rings: Vec<Ring>, counters: &Counters) -> (Running, Drai
 
 fn stop(running: Running) {
     running.inbox.send(inbox::Command::Stop { hand_over: false }).unwrap();
-    assert!(running.thread.join().unwrap().is_empty());
+    assert!(running.thread.join().unwrap().streams.is_empty());
 }
 
 /// Router number n sends `rounds * (n + 1)` datagrams, from both cores, so that both queues are used. After every

@@ -3,11 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use collector::saved::Refused;
 use crossbeam_queue::ArrayQueue;
 
 use crate::poll::Bell;
-use crate::stream::HandedStream;
-use crate::worker::Ask;
+use crate::worker::{Ask, Remains};
 
 /// What a worker can be told while it turns.
 #[derive(Debug)]
@@ -16,16 +16,16 @@ pub enum Command {
     Datagrams(OwnedFd),
     /// A listening TCP socket: accept from it from now on.
     Listener(OwnedFd),
-    /// An open stream of another worker or of the one before: go on with it.
-    Adopt(HandedStream),
+    /// Routers and streams of another worker or of the one before: go on with them.
+    Adopt(Box<Remains>),
     /// Answer a question, a slice at a time, beside the work.
     Ask(Box<Ask>),
     /// Say [`Notice::Drained`] once rings and sockets are empty and everything is handed on. Turns go on.
     Drain,
-    /// Empty rings and sockets, hand everything on, end. Streams are closed, or come back from the handle open
-    /// and with their rest.
+    /// Empty rings and sockets, hand everything on, end. Streams are closed, or come back from the handle, open
+    /// and with their rest, beside all that is known of the routers.
     Stop {
-        /// Leave the streams open and give them back.
+        /// Leave the streams open and give everything back.
         hand_over: bool,
     },
 }
@@ -42,6 +42,8 @@ pub enum Notice {
     Panicked,
     /// Everything that was in rings and sockets has been handed on.
     Drained,
+    /// A saved router was not taken; its streams are closed.
+    RouterRefused(Refused),
     /// A socket could not be taken over; it is closed.
     SocketRefused(std::io::Error),
 }

@@ -21,6 +21,9 @@ use crate::settings::WorkerSettings;
 /// Streams that one look accepts from one listener.
 const ACCEPTS: usize = 16;
 
+/// Where the worker's number begins in the name of a stream.
+const WORKER_SHIFT: u32 = 40;
+
 /// All listeners and streams of one worker.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -53,6 +56,8 @@ struct Stream {
 /// A stream on its way from one worker to another, or kept while no worker runs.
 #[derive(Debug)]
 pub struct HandedStream {
+    /// Its name, which the saved router knows it by and which it keeps.
+    pub name: StreamId,
     /// The accepted socket.
     pub socket: OwnedFd,
     /// The router's end.
@@ -83,14 +88,14 @@ enum Look {
 }
 
 impl Streams {
-    /// `first_name` names the first stream; the names after it follow.
-    pub(crate) fn new(first_name: u64) -> Self {
+    /// Names of streams carry the worker's number in their upper bits: those of two workers never meet.
+    pub(crate) fn new(worker: u16) -> Self {
         Self {
             listeners: Vec::new(),
             streams: HashMap::new(),
             ready_listeners: Vec::new(),
             ready_streams: Vec::new(),
-            next_name: first_name,
+            next_name: u64::from(worker) << WORKER_SHIFT | 1,
             counts: StreamCounts::default(),
         }
     }
@@ -107,7 +112,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Takes an accepted socket over, with the octets its last owner had not consumed.
+    /// Takes a stream over whose session the collector has already: no `Opened`, its rest first.
     pub(crate) fn adopt(
         &mut self,
         stream: HandedStream,
@@ -115,21 +120,42 @@ impl Streams {
         settings: &WorkerSettings,
         each: &mut impl FnMut(Input<'_>) -> usize,
     ) -> io::Result<()> {
-        let HandedStream { socket, from, to, rest } = stream;
+        let HandedStream { name: StreamId(name), socket, from, to, rest } = stream;
         rustix::io::ioctl_fionbio(&socket, true)?;
-        let name = self.next_name;
         poll.add(&socket, Ready::Stream(name))?;
-        self.next_name += 1;
+        // A name of ours that comes back is not given out again.
+        if name >> WORKER_SHIFT == self.next_name >> WORKER_SHIFT {
+            self.next_name = self.next_name.max(name + 1);
+        }
         self.counts.opened += 1;
         let mut octets = vec![0; settings.stream_buffer_bytes.max(rest.len())].into_boxed_slice();
         if let Some(front) = octets.get_mut(..rest.len()) {
             front.copy_from_slice(&rest);
         }
         let mut stream = Stream { socket, from, to, octets, start: 0, end: rest.len() };
-        let refused = each(Input::Opened { stream: StreamId(name), from, to }) == CLOSE_STREAM;
-        let look = if refused { Look::Ends(StreamEnd::Closed) } else { stream.give(name, each) };
+        let look = stream.give(name, each);
         self.streams.insert(name, stream);
         self.settle(name, look, each);
+        Ok(())
+    }
+
+    fn open_stream(
+        &mut self,
+        socket: OwnedFd,
+        (from, to): (SocketAddr, SocketAddr),
+        poll: &Poll,
+        settings: &WorkerSettings,
+        each: &mut impl FnMut(Input<'_>) -> usize,
+    ) -> io::Result<()> {
+        let name = self.next_name;
+        poll.add(&socket, Ready::Stream(name))?;
+        self.next_name += 1;
+        self.counts.opened += 1;
+        let octets = vec![0; settings.stream_buffer_bytes].into_boxed_slice();
+        self.streams.insert(name, Stream { socket, from, to, octets, start: 0, end: 0 });
+        if each(Input::Opened { stream: StreamId(name), from, to }) == CLOSE_STREAM {
+            self.settle(name, Look::Ends(StreamEnd::Closed), each);
+        }
         Ok(())
     }
 
@@ -203,7 +229,8 @@ impl Streams {
         handed.sort_by_key(|(name, _)| *name);
         handed
             .into_iter()
-            .map(|(_, stream)| HandedStream {
+            .map(|(name, stream)| HandedStream {
+                name: StreamId(name),
                 rest: stream.rest().to_vec(),
                 socket: stream.socket,
                 from: stream.from,
@@ -245,8 +272,7 @@ impl Streams {
             let to = rustix::net::getsockname(&socket).and_then(SocketAddr::try_from).map_or(to, canonical);
             keep_alive(&socket, settings);
             enlarge(&socket, settings.stream_socket_buffer_bytes);
-            let handed = HandedStream { socket, from, to, rest: Vec::new() };
-            if self.adopt(handed, poll, settings, each).is_err() {
+            if self.open_stream(socket, (from, to), poll, settings, each).is_err() {
                 self.counts.refused += 1;
             }
         }

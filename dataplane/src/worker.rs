@@ -20,12 +20,12 @@ use crate::poll::{Poll, Ready};
 use crate::ring::Ring;
 use crate::settings::{BATCH, WorkerSettings};
 use crate::source::Source;
-use crate::stream::{HandedStream, Streams};
+use crate::stream::Streams;
 use report::Report;
 
 pub use asks::Ask;
 use asks::Asks;
-pub use start::{Running, Start, spawn};
+pub use start::{Remains, Running, Start, spawn};
 
 /// One a core; [`spawn`] makes one and runs it. Made by hand it belongs to the calling thread, which steps it.
 #[derive(Debug)]
@@ -111,8 +111,7 @@ impl Worker {
             schemas,
             outlet,
             datagrams: Datagrams::new(),
-            // The worker in the upper bits: names of two workers never meet.
-            streams: Streams::new(u64::from(id.0) << 40 | 1),
+            streams: Streams::new(id.0),
             report: Report::new(start.counters, rings.len()),
             rings,
             poll,
@@ -144,9 +143,9 @@ impl Worker {
         }
         let datagrams = start.datagrams.into_iter().map(Command::Datagrams);
         let listeners = start.listeners.into_iter().map(Command::Listener);
-        let streams = start.streams.into_iter().map(Command::Adopt);
+        let remains = std::iter::once(Command::Adopt(Box::new(start.remains)));
         let now = clock();
-        for command in datagrams.chain(listeners).chain(streams) {
+        for command in remains.chain(datagrams).chain(listeners) {
             worker.obey(now, command);
         }
         worker.orders.say(Notice::Running { pinned });
@@ -155,7 +154,7 @@ impl Worker {
 
     /// Steps until it is told to stop.
     #[must_use]
-    pub fn run(mut self) -> Vec<HandedStream> {
+    pub fn run(mut self) -> Remains {
         while !self.step() {}
         self.end()
     }
@@ -301,11 +300,9 @@ impl Worker {
             }
             Command::Datagrams(socket) => self.datagrams.add(socket, &self.poll, &self.settings),
             Command::Listener(socket) => self.streams.listen(socket, &self.poll),
-            Command::Adopt(stream) => {
-                let Self { collector, outlet, .. } = self;
-                let mut accept = |input: Input<'_>| collector.accept(now, input, outlet);
-                self.unpublished = true;
-                self.streams.adopt(stream, &self.poll, &self.settings, &mut accept)
+            Command::Adopt(remains) => {
+                self.adopt(now, *remains);
+                Ok(())
             }
             Command::Ask(ask) => {
                 self.asks.add(*ask);
@@ -324,6 +321,26 @@ impl Worker {
         if let Err(error) = taken {
             self.orders.say(Notice::SocketRefused(error));
         }
+    }
+
+    fn adopt(&mut self, now: Now, remains: Remains) {
+        for router in remains.routers {
+            if let Err(refused) = self.collector.restore(&router) {
+                self.orders.say(Notice::RouterRefused(refused));
+            }
+        }
+        for stream in remains.streams {
+            // In the middle of a stream only its own session can go on.
+            if !self.collector.has_stream(stream.name) {
+                continue;
+            }
+            let Self { collector, outlet, streams, .. } = self;
+            let mut accept = |input: Input<'_>| collector.accept(now, input, outlet);
+            if let Err(error) = streams.adopt(stream, &self.poll, &self.settings, &mut accept) {
+                self.orders.say(Notice::SocketRefused(error));
+            }
+        }
+        (self.unticked, self.unpublished) = (true, true);
     }
 
     fn tick_safely(&mut self, now: Now) {
@@ -359,25 +376,37 @@ impl Worker {
         self.orders.say(Notice::Panicked);
     }
 
-    /// Streams are closed or handed over, the last rows handed on, the counters written.
-    fn end(mut self) -> Vec<HandedStream> {
+    /// Everything is handed over or closed, the last rows are handed on, the counters written.
+    fn end(mut self) -> Remains {
         let now = clock();
-        let handed = if self.stopping.is_some_and(|stopping| stopping.hand_over) {
-            self.streams.hand_over()
-        } else {
-            let closed = catch_unwind(AssertUnwindSafe(|| {
-                let Self { collector, outlet, streams, .. } = &mut self;
-                streams.close(&mut |input| collector.accept(now, input, outlet));
-            }));
-            if closed.is_err() {
-                self.recover();
-            }
-            Vec::new()
-        };
+        let hand_over = self.stopping.is_some_and(|stopping| stopping.hand_over);
+        let ended =
+            catch_unwind(AssertUnwindSafe(|| if hand_over { self.remains() } else { self.close(now) }));
+        let remains = ended.unwrap_or_else(|_| {
+            self.recover();
+            Remains::default()
+        });
         self.asks.forget();
         self.outlet.publish();
         self.write_report(now);
-        handed
+        remains
+    }
+
+    fn remains(&mut self) -> Remains {
+        let collector = &self.collector;
+        let save = |router| {
+            let mut octets = Vec::new();
+            collector.save(router, &mut octets);
+            octets
+        };
+        let routers = collector.routers().map(save).collect();
+        Remains { routers, streams: self.streams.hand_over() }
+    }
+
+    fn close(&mut self, now: Now) -> Remains {
+        let Self { collector, outlet, streams, .. } = self;
+        streams.close(&mut |input| collector.accept(now, input, outlet));
+        Remains::default()
     }
 }
 

@@ -11,7 +11,7 @@ use collector::{Drain, Outlet, Settings};
 use dataplane::counters::{Counters, Layout};
 use dataplane::ring::replay::{self, Replay};
 use dataplane::settings::{RingSettings, WorkerSettings};
-use dataplane::worker::{Start, Worker};
+use dataplane::worker::{Remains, Start, Worker};
 use lab::exporter::Router;
 use lab::frame::Frame;
 
@@ -62,7 +62,7 @@ impl Bench {
             rings,
             datagrams: vec![socket.into()],
             listeners: Vec::new(),
-            streams: Vec::new(),
+            remains: Remains::default(),
             counters: counters.writer(0).unwrap(),
         })
         .unwrap();

@@ -2,7 +2,7 @@
 //! of a message. What each sent is what the ledgers say, and none disturbs another.
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +16,9 @@ use collector::schema::{Interest, schemas};
 use collector::settings::PortProtocol;
 use collector::{Outlet, Schemas, Settings, sixteen};
 use dataplane::counters::{Block, Counters, Layout};
-use dataplane::inbox::Command;
+use dataplane::inbox::{Command, Notice};
 use dataplane::settings::WorkerSettings;
-use dataplane::worker::{Ask, Running, Start, spawn};
+use dataplane::worker::{Ask, Remains, Running, Start, spawn};
 use lab::exporter::Router;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
@@ -34,6 +34,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::going_on(Remains::default())
+    }
+
+    fn going_on(remains: Remains) -> Self {
         let schemas =
             schemas(&Interest { kinds: u32::MAX, whole_records: true, elements: Vec::new(), join: true });
         let limits = BatchLimits { rows: 4096, octets: 1 << 20 };
@@ -51,7 +55,7 @@ impl Bench {
             rings: Vec::new(),
             datagrams: Vec::new(),
             listeners: vec![listener.into()],
-            streams: Vec::new(),
+            remains,
             counters: counters.writer(0).unwrap(),
         })
         .unwrap();
@@ -168,10 +172,63 @@ fn each_router_counts_for_itself() {
     }
     assert!(bench.ask(Query::Peers, TableId::Messages) > 0);
     bench.running.inbox.send(Command::Stop { hand_over: false }).unwrap();
-    assert!(bench.running.thread.join().unwrap().is_empty());
+    assert!(bench.running.thread.join().unwrap().streams.is_empty());
     let block = bench.counters.read(0).unwrap();
     assert_eq!(block.gauges.streams_closed, 3);
     assert_eq!(block.ledgers.unexplained(), 0);
     let routes = &block.ledgers.records[Kind::Route.index()];
     assert_eq!(routes[RecordEnd::OutletFull.index()], 0);
+}
+
+#[test]
+fn a_router_moves_to_the_next_worker_in_the_middle_of_a_message() {
+    let mut router = Router::new(0, 40, 5);
+    let octets = [router.opening(), router.table()].concat();
+    let first = Bench::new();
+    let mut stream = first.connect(1);
+    let half = octets.len() - 100;
+    stream.write_all(&octets[..half]).unwrap();
+    first.until("the first part", |block| block.gauges.stream_octets == half as u64);
+    first.running.inbox.send(Command::Stop { hand_over: true }).unwrap();
+    let remains = first.running.thread.join().unwrap();
+    assert_eq!((remains.routers.len(), remains.streams.len()), (1, 1));
+    assert!(!remains.streams[0].rest.is_empty());
+    let before = first.counters.read(0).unwrap();
+
+    let next = Bench::going_on(remains);
+    stream.write_all(&octets[half..]).unwrap();
+    stream.write_all(&router.closing()).unwrap();
+    drop(stream);
+    let after = next.until("the end of the stream", |block| block.gauges.streams_closed == 1);
+    assert_eq!(
+        bmp(&before, MessageEnd::Decoded) + bmp(&after, MessageEnd::Decoded),
+        router.counts().bmp_messages
+    );
+    for block in [&before, &after] {
+        assert_eq!((block.ledgers.unexplained(), bmp(block, MessageEnd::CutOff)), (0, 0));
+    }
+    // Routes told to the first worker are known to the next one.
+    let address = Some(sixteen(Ipv4Addr::new(127, 0, 1, 1).into()));
+    assert_eq!(next.ask(Query::Rib { router: address, prefix: None }, TableId::Routes), 40);
+    next.running.inbox.send(Command::Stop { hand_over: false }).unwrap();
+    next.running.thread.join().unwrap();
+}
+
+#[test]
+fn a_damaged_router_is_refused_and_its_stream_closed() {
+    let mut router = Router::new(0, 40, 5);
+    let first = Bench::new();
+    let mut stream = first.connect(1);
+    stream.write_all(&router.opening()).unwrap();
+    first.until("the opening", |block| bmp(block, MessageEnd::Decoded) == 2);
+    first.running.inbox.send(Command::Stop { hand_over: true }).unwrap();
+    let mut remains = first.running.thread.join().unwrap();
+    remains.routers[0].truncate(40);
+    let next = Bench::going_on(remains);
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    let notices: Vec<Notice> = std::iter::from_fn(|| next.running.inbox.notice()).collect();
+    assert!(matches!(notices.first(), Some(Notice::RouterRefused(_))), "{notices:?}");
+    next.running.inbox.send(Command::Stop { hand_over: false }).unwrap();
+    next.running.thread.join().unwrap();
 }

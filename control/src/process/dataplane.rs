@@ -23,7 +23,7 @@ use dataplane::counters::{Counters, Layout};
 use dataplane::inbox::{Command, Notice};
 use dataplane::ring::{self, Ring};
 use dataplane::settings::{Copy, RingSettings, WorkerSettings};
-use dataplane::worker::{self, Running, Start};
+use dataplane::worker::{self, Remains, Running, Start};
 use output::distribute::Distribution;
 use output::sink::SinkLedger;
 use rustix::thread::CapabilitySet;
@@ -240,6 +240,7 @@ impl Process {
                     }
                     Notice::Panicked => format!("worker {n} panicked and began again, empty"),
                     Notice::Drained => continue,
+                    Notice::RouterRefused(refused) => format!("worker {n} did not take a saved router: {refused}"),
                     Notice::SocketRefused(error) => format!("worker {n} could not take a socket: {error}"),
                 };
                 // A log line is worth no restart.
@@ -342,7 +343,7 @@ fn spawn(
             rings,
             datagrams,
             listeners,
-            streams: Vec::new(),
+            remains: Remains::default(),
             counters: counters.writer(n).context("the counters page is too small")?,
         };
         workers.push(worker::spawn(start).with_context(|| format!("cannot start worker {n}"))?);

@@ -59,7 +59,7 @@ struct Bench {
 impl Bench {
     fn new(settings: WorkerSettings) -> Self {
         let poll = Poll::new().unwrap();
-        let mut streams = Streams::new(1);
+        let mut streams = Streams::new(0);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
         streams.listen(listener.into(), &poll).unwrap();

@@ -36,10 +36,20 @@ pub struct Start {
     pub datagrams: Vec<OwnedFd>,
     /// Listening TCP sockets.
     pub listeners: Vec<OwnedFd>,
-    /// Open streams of the worker before it.
-    pub streams: Vec<HandedStream>,
+    /// What the worker before it left, if it was stopped so.
+    pub remains: Remains,
     /// Its block of the counters page.
     pub counters: Writer,
+}
+
+/// What a worker knows and holds, on its way to another one. Nothing of it is lost: not a template, not a route, not
+/// an octet of a message that has not come whole.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// Each router as the collector saves it.
+    pub routers: Vec<Vec<u8>>,
+    /// Their open streams.
+    pub streams: Vec<HandedStream>,
 }
 
 /// A worker's thread.
@@ -47,8 +57,8 @@ pub struct Start {
 pub struct Running {
     /// Commands to it, notices from it.
     pub inbox: Inbox,
-    /// Ends after [`Command::Stop`], with the streams that were to be handed over.
-    pub thread: JoinHandle<Vec<HandedStream>>,
+    /// Ends after [`Command::Stop`](crate::inbox::Command::Stop), with what was to be handed over.
+    pub thread: JoinHandle<Remains>,
 }
 
 /// Starts a worker on a thread of its own. The thread keeps the caller's credentials and network namespace.

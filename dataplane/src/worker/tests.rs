@@ -34,7 +34,7 @@ fn start(id: u16, rings: Vec<Ring>, counters: &Counters) -> (Start, Drain) {
         rings,
         datagrams: Vec::new(),
         listeners: Vec::new(),
-        streams: Vec::new(),
+        remains: Remains::default(),
         counters: counters.writer(id.into()).unwrap(),
     };
     (start, drain)
@@ -192,7 +192,7 @@ fn a_thread_serves_sockets_and_rings_until_it_is_stopped() {
         std::thread::yield_now();
     }
     running.inbox.send(Command::Stop { hand_over: false }).unwrap();
-    assert!(running.thread.join().unwrap().is_empty());
+    assert!(running.thread.join().unwrap().streams.is_empty());
     let block = counters.read(0).unwrap();
     assert_eq!((block.sockets[0].received, block.rings[0].received, packets(&block)), (50, 50, 100));
     assert!(block.gauges.busy_ns > 0 && block.gauges.busy_turns > 0);
