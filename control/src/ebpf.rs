@@ -117,23 +117,38 @@ pub enum EbpfError {
     Netlink(String),
 }
 
-/// One line of an error and all its causes. Of a verifier's log only the last lines say what is wrong.
-fn sentence(error: &dyn std::error::Error) -> String {
+/// One line of an error and all its causes, with what to look at where the kernel denied it.
+fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
+    let mut denied = false;
     let mut next = Some(error);
     while let Some(error) = next {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text = if text.is_empty() { said } else { format!("{text}: {said}") };
+        let said = one_line(&error.to_string());
+        if text.is_empty() {
+            text = said;
+        } else if !text.contains(&said) {
+            text = format!("{text}: {said}");
         }
+        denied |= error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
         next = error.source();
     }
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    match lines.as_slice() {
-        [] | [_] => text,
-        [first, .., before, last] => format!("{first} .. {before}; {last}"),
-        [first, last] => format!("{first} .. {last}"),
+    if denied {
+        text.push_str(" (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed)");
     }
+    text
+}
+
+/// Of a verifier's log the last line before its statistics says what is wrong.
+fn one_line(text: &str) -> String {
+    let statistics = ["verification time", "stack depth", "processed"];
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !statistics.iter().any(|start| line.starts_with(start)));
+    let first = lines.next().unwrap_or_default();
+    lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first} .. {last}"))
 }
 
 /// How many entries each table holds.
@@ -256,8 +271,8 @@ impl Programs {
     /// contents; one that differs stays with the programs that use it and is replaced by an empty one.
     ///
     /// # Errors
-    /// Without CAP_BPF and CAP_NET_ADMIN, without a BPF file system for the pins, or when the kernel's
-    /// verifier refuses.
+    /// Without CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (the programs subtract packet pointers), without a BPF file
+    /// system for the pins, or when the kernel's verifier refuses.
     pub fn load(settings: &LoadSettings) -> Result<Self, EbpfError> {
         let pins = settings.pins.as_deref().map(Pins::open).transpose()?;
         let constants = map::Settings {
@@ -363,4 +378,31 @@ fn reuseport(ebpf: &mut Ebpf) -> Result<&mut SkReuseport, EbpfError> {
     let program =
         ebpf.program_mut(map::REUSEPORT_PROGRAM).ok_or(EbpfError::Missing(map::REUSEPORT_PROGRAM))?;
     program.try_into().map_err(|error| EbpfError::Program { name: map::REUSEPORT_PROGRAM, error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_log_is_one_line() {
+        let log = "refused: 0: R1=ctx()\n1: (bf) r6 = r1\nR7 pointer arithmetic prohibited\nverification time 3 usec\n\
+                   stack depth 312\nprocessed 545 insns\n";
+        assert_eq!(one_line(log), "refused: 0: R1=ctx() .. R7 pointer arithmetic prohibited");
+        assert_eq!(one_line("one sentence"), "one sentence");
+        assert_eq!(one_line(""), "");
+    }
+
+    #[test]
+    fn a_denial_names_the_capabilities() {
+        let error =
+            aya::sys::SyscallError { call: "bpf_map_create", io_error: io::Error::from_raw_os_error(1) };
+        let denied = EbpfError::Map { name: "PORTS", error: error.into() };
+        let text = denied.to_string();
+        assert!(
+            text.starts_with("eBPF map PORTS: `bpf_map_create` failed: Operation not permitted"),
+            "{text}"
+        );
+        assert!(text.ends_with("(CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed)"), "{text}");
+    }
 }

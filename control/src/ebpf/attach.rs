@@ -268,7 +268,7 @@ fn occupied(device: &str, id: u32) -> EbpfError {
     EbpfError::Occupied { device: device.to_owned(), name, id }
 }
 
-fn refused(device: &str, mode: Mode, error: &dyn Error) -> EbpfError {
+fn refused(device: &str, mode: Mode, error: &(dyn Error + 'static)) -> EbpfError {
     let mode = match mode {
         Mode::Auto => "any",
         Mode::Native => "native",
