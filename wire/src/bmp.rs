@@ -111,6 +111,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// What breaks the message as a whole. The stream stays in step: the next frame is not touched by it.
+    #[inline]
     pub fn message(&self) -> Result<Message<'a>, Malformed> {
         let mut body = Cursor::new(self.octets);
         body.skip(HEADER_LENGTH)?;

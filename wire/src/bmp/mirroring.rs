@@ -76,3 +76,32 @@ pub const fn mirroring_information_name(code: u16) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn errored_messages_are_kept_in_their_place() {
+        let keepalive = [&[0xff; 16][..], &[0, 19, 4]].concat();
+        let octets = [
+            &[0; 42][..],
+            &[0, 1, 0, 2, 0, 0],    // the next message is errored
+            &[0, 0, 0, 3, 1, 2, 3], // a BGP message of 3 octets
+            &[0, 0, 0, 19],         // a sound one
+            &keepalive,
+            &[0, 1, 0, 1, 9], // a note of a wrong length
+        ]
+        .concat();
+        let mirroring = RouteMirroring::parse(Cursor::new(&octets)).unwrap();
+        let mirrored: Vec<_> = mirroring.mirrored().map(Result::unwrap).collect();
+        assert!(matches!(mirrored[0], Mirrored::Information(0)));
+        assert_eq!(mirroring_information_name(0), Some("erroredPdu"));
+        assert!(matches!(mirrored[1], Mirrored::Message(tlv) if tlv.value == [1, 2, 3]));
+        assert!(mirrored[1].message().is_none());
+        assert_eq!(mirrored[2].message().unwrap().kind, bgp::MessageType::Keepalive);
+        assert!(matches!(mirrored[3], Mirrored::Other(_)));
+    }
+}

@@ -90,3 +90,45 @@ pub const fn peer_tlv_name(kind: u16) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::bgp::AsWidth;
+    use crate::malformed::Reason;
+    use std::vec::Vec;
+
+    /// A Peer Up of an IPv4 peer, in octets.
+    fn body(second: u8, tlvs: &[u8]) -> Vec<u8> {
+        let local = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 192, 0, 2, 254, 0x00, 0xb3, 0x9c, 0x40];
+        let open = |kind, autonomous_system| {
+            let fixed = [0, 29, kind, 4, 0, autonomous_system, 0, 180, 10, 0, 0, autonomous_system, 0];
+            [&[0xff; 16][..], &fixed].concat()
+        };
+        [&[0; 42][..], &local, &open(1, 7), &open(second, 9), tlvs].concat()
+    }
+
+    #[test]
+    fn reads_both_ends_and_the_tlvs_behind_the_opens() {
+        let octets = body(1, &[0, 3, 0, 3, b'r', b'e', b'd']);
+        let up = PeerUp::parse(Cursor::new(&octets)).unwrap();
+        assert_eq!(up.local_address, IpAddr::V4([192, 0, 2, 254].into()));
+        assert_eq!((up.local_port, up.remote_port), (179, 40000));
+        assert_eq!((up.sent_open.short_as, up.received_open.short_as), (7, 9));
+        assert_eq!(up.table_name(), Some(Text(b"red")));
+        let session = up.session(RibView::AdjRibInPre);
+        assert_eq!((session.as_width, session.external), (AsWidth::Two, Some(true)));
+        assert_eq!(up.session(RibView::AdjRibInPost).external, None);
+        assert_eq!(up.session(RibView::LocRib).as_width, AsWidth::Four);
+    }
+
+    #[test]
+    fn two_opens_must_be_there() {
+        let refused = |octets: &[u8]| PeerUp::parse(Cursor::new(octets)).unwrap_err();
+        let malformed = refused(&body(4, &[]));
+        assert_eq!((malformed.reason, malformed.offset), (Reason::BadMessageType, 91));
+        let octets = body(1, &[]);
+        assert_eq!(refused(&octets[..octets.len() - 1]).reason, Reason::Truncated);
+    }
+}
