@@ -168,7 +168,13 @@ impl<'a> Records<'a> {
         let value = |octets: &[u8]| convert(octets.first_chunk::<W>().copied().unwrap_or([0; W]));
         if self.per_record == 0 {
             let octets = self.octets.get(place.offset..).unwrap_or_default();
-            to.extend(octets.chunks(self.stride).take(self.rows).map(value));
+            let values = octets.chunks_exact(self.stride);
+            // Behind the last whole stride lies the last record's value, unless the field is the record's first.
+            let last = values.remainder();
+            to.extend(values.map(value));
+            if place.offset > 0 && self.rows > 0 {
+                to.push(value(last));
+            }
         } else {
             let anchors = self.anchors.chunks_exact(self.per_record);
             to.extend(anchors.map(|anchors| value(self.at(anchors, place))));
