@@ -7,6 +7,7 @@ Millrace's counters and its files say. The last line is one JSON object; status 
 """
 
 import argparse
+import datetime
 import json
 import os
 import shutil
@@ -128,8 +129,13 @@ def run(options, lab, evidence):
     ]
     watch(millrace, KILL_AFTER_S)
     evidence.attached = millrace.attached()
+    evidence.killed_at = datetime.datetime.now(datetime.UTC).isoformat()
+    before = millrace.kernel_datagrams()
     evidence.gap_s = millrace.kill_dataplane()
-    say(f"kill -9 of the dataplane; the next one was at work after {evidence.gap_s} s")
+    time.sleep(0.2)
+    evidence.caught = millrace.kernel_datagrams() - before
+    say(f"kill -9 of the dataplane; the next one was at work after {evidence.gap_s:.2f} s")
+    script("exporters.sh", "refresh", lab.name, f"{work}/exporters")
     watch(millrace, 60, lambda: all(host.poll() is not None for host in hosts))
     evidence.hosts = [lab.counts(host) for host in hosts]
     evidence.far = lab.end(far)

@@ -3,6 +3,7 @@
 #
 #   exporters.sh start NAME DIR   starts all daemons and returns once every BGP session holds its routes
 #   exporters.sh flush NAME DIR   makes softflowd export what its cache still holds
+#   exporters.sh refresh NAME DIR lets the neighbour announce everything again
 #   exporters.sh stop NAME DIR    ends them by process id
 #
 #   r1  FRR bgpd, BMP pre- and post-policy      softflowd, IPFIX
@@ -21,7 +22,7 @@ routes=${ROUTES:-250}
 far=("" 198.51.100.10 198.51.100.10 2001:db8:ffff::10)
 verb=${1:-} name=${2:-} dir=${3:-}
 [ -n "$dir" ] || {
-    sed -n '4,6s/^# *//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '4,7s/^# *//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
@@ -213,6 +214,15 @@ flush() {
     for n in 1 2 3; do softflowctl -c "$dir/r$n-softflowd.ctl" expire-all; done
 }
 
+# GoBGP notices that its BMP session is gone only when it has something to say: so the neighbour says it all again.
+refresh() {
+    local again
+    for again in 1 2; do
+        ip netns exec "mr-$name-far" vtysh --vty_socket "$dir/far.vty" -d bgpd -c 'clear bgp ipv4 unicast * soft out'
+        sleep 0.3
+    done
+}
+
 running() {
     local run
     for run in "$dir"/*.run; do
@@ -237,6 +247,6 @@ stop() {
 }
 
 case $verb in
-start | flush | stop) "$verb" ;;
+start | flush | refresh | stop) "$verb" ;;
 *) exit 2 ;;
 esac

@@ -21,6 +21,15 @@ def enter(path):
             raise OSError(ctypes.get_errno(), f"cannot enter {path}")
 
 
+def alive(pid):
+    """Whether the process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
 class Millrace:
     """In: a configuration. Out: counters and tables of the running process, and what the kernel says about it."""
 
@@ -141,7 +150,7 @@ kinds = ["flow", "route"]
         return found
 
     def kill_dataplane(self):
-        """SIGKILL to the dataplane process; how many seconds until another one delivers, None if none came in 10 s."""
+        """SIGKILL to the dataplane process; how many seconds until another one is at work."""
         old = self.parts()["dataplane"]
         os.kill(old, signal.SIGKILL)
         began = time.monotonic()
@@ -150,7 +159,7 @@ kinds = ["flow", "route"]
             if new not in (None, old) and self.get("/readyz") is not None:
                 return time.monotonic() - began
             time.sleep(0.02)
-        return None
+        raise RuntimeError(f"no dataplane came back within 10 s:\n{self.last_words()}")
 
     def attached(self):
         """How XDP sits on the devices by the kernel's word: native, generic or none; `mixed` if they differ."""
@@ -183,7 +192,7 @@ kinds = ["flow", "route"]
 
     def left_behind(self):
         """What is still there after the stop: processes, programs on devices, pins."""
-        left = [f"process {pid} ({role})" for role, pid in self.known.items() if os.path.exists(f"/proc/{pid}")]
+        left = [f"process {pid} ({role})" for role, pid in self.known.items() if alive(pid)]
         if self.attached() != "none":
             left.append("an XDP program")
         with open(f"{self.work}/left", encoding="utf-8") as pins:

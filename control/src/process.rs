@@ -153,6 +153,10 @@ impl Keeper {
                 () = sleep_until(due.unwrap_or_else(far)), if due.is_some() => Woken::Due,
             };
             if let Some(status) = self.act(woken)? {
+                // Who waits for the keeper finds nothing of it left; a dying process takes a moment for its rings.
+                if let Some(dataplane) = &mut self.dataplane {
+                    let _ = tokio::time::timeout(Duration::from_secs(1), dataplane.child.wait()).await;
+                }
                 return Ok(status);
             }
         }

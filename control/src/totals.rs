@@ -227,7 +227,13 @@ impl Base {
             add(&mut base.ends, &counts.ends);
         }
         let rows = totals.rows();
-        let lost = |sink: &SinkTotals| rows.wrapping_sub(sink.ends.iter().sum()).cast_signed();
+        // What was held in a file without its end went with the process.
+        let held = SinkEnd::Held.index();
+        for held in self.sinks.iter_mut().filter_map(|base| base.ends.get_mut(held)) {
+            *held = 0;
+        }
+        let ended = |sink: &SinkTotals| sink.ends.iter().sum::<u64>() - sink.ends[held];
+        let lost = |sink: &SinkTotals| rows.wrapping_sub(ended(sink)).cast_signed();
         self.rows_lost = totals.sinks.iter().map(lost).collect();
     }
 }
@@ -268,7 +274,7 @@ mod tests {
                 ..RingTotals::default()
             }],
             sockets: vec![SocketTotals { selected: Some(3), received: 3, ..SocketTotals::default() }],
-            sinks: vec![SinkTotals { name: "json".into(), ends: [25, 0, 0, 1, 0], lost: 4 }],
+            sinks: vec![SinkTotals { name: "json".into(), ends: [25, 0, 0, 0, 1, 0], lost: 4 }],
         }
     }
 
@@ -284,7 +290,7 @@ mod tests {
         totals.sinks[0].lost = 0;
         assert_eq!(totals.unexplained(), 4);
         let mut base = Base::default();
-        let said = SinkCounts { offered: 26, ends: vec![25, 0, 0, 1, 0] };
+        let said = SinkCounts { offered: 26, ends: vec![25, 0, 0, 0, 1, 0] };
         base.ended(&totals, std::slice::from_ref(&said));
         assert_eq!((base.rows_lost.clone(), base.sinks.clone()), (vec![4], vec![said]));
         totals.sinks[0].lost = base.rows_lost[0];
@@ -293,6 +299,11 @@ mod tests {
         totals.sinks[0].ends[0] += 9;
         base.ended(&totals, &[]);
         assert_eq!(base.rows_lost, [-5]);
+        // Four of those that it wrote stand in a file that nobody can read.
+        totals.sinks[0].ends[0] -= 4;
+        totals.sinks[0].ends[SinkEnd::Held.index()] += 4;
+        base.ended(&totals, &[]);
+        assert_eq!(base.rows_lost, [-1]);
     }
 
     #[test]

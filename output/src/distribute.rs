@@ -146,6 +146,7 @@ fn serve(
             if let Err(error) = sink.tick(now(started)) {
                 complain(&error);
             }
+            ledger.settle(&sink.settled());
         }
         if idle {
             if stopping {
@@ -157,6 +158,7 @@ fn serve(
     if let Err(error) = sink.finish() {
         complain(&error);
     }
+    ledger.settle(&sink.settled());
 }
 
 fn now(started: Instant) -> Now {

@@ -260,7 +260,7 @@ impl Sink for JsonFiles {
         self.files.tick(now, finish_lines)
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+    fn finish(&mut self) -> Result<(), SinkError> {
         self.files.complete(finish_lines)
     }
 }

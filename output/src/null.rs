@@ -33,7 +33,7 @@ impl Sink for Null {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+    fn finish(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 }

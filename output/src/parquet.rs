@@ -28,7 +28,9 @@ const ROW_GROUP_ROWS: usize = 256 * 1024;
 /// Parquet files. A batch that a writer refuses is lost whole and counted; its file is given up.
 #[derive(Debug)]
 pub struct ParquetFiles {
-    files: Files<ArrowWriter<File>>,
+    /// Writers with the rows that they hold.
+    files: Files<(ArrowWriter<File>, u64)>,
+    settled: Written,
     wants: Interest,
     encoder: Encoder,
 }
@@ -46,7 +48,7 @@ impl ParquetFiles {
     ) -> Result<Self, SinkError> {
         let files = Files::new(rotation, "parquet")?;
         let wants = Interest { kinds, whole_records: false, elements, join };
-        Ok(Self { files, wants, encoder: Encoder::default() })
+        Ok(Self { files, settled: Written::default(), wants, encoder: Encoder::default() })
     }
 }
 
@@ -85,16 +87,18 @@ impl Sink for ParquetFiles {
                 .files
                 .get(kind, batch.worker, |file, path| {
                     ArrowWriter::try_new(file, columns.schema(), Some(properties()))
+                        .map(|writer| (writer, 0))
                         .map_err(|source| SinkError::Parquet { path: path.to_owned(), source })
                 })
                 .and_then(|open| {
-                    let path = &open.temporary;
-                    open.writer
+                    let (path, (writer, held)) = (&open.temporary, &mut open.writer);
+                    writer
                         .write(&columns)
+                        .map(|()| *held += rows)
                         .map_err(|source| SinkError::Parquet { path: path.clone(), source })
                 });
             match done {
-                Ok(()) => written.add(SinkEnd::Written, rows),
+                Ok(()) => written.add(SinkEnd::Held, rows),
                 Err(error) => {
                     tracing::error!("{error}: {rows} records lost");
                     written.add(end_of(&error), rows);
@@ -107,11 +111,15 @@ impl Sink for ParquetFiles {
     }
 
     fn tick(&mut self, now: Now) -> Result<(), SinkError> {
-        self.files.tick(now, finish)
+        self.files.tick(now, |open, path| finish(open, path, &mut self.settled))
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
-        self.files.complete(finish)
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.files.complete(|open, path| finish(open, path, &mut self.settled))
+    }
+
+    fn settled(&mut self) -> Written {
+        std::mem::take(&mut self.settled)
     }
 }
 
@@ -122,8 +130,16 @@ fn properties() -> WriterProperties {
         .build()
 }
 
-fn finish(writer: ArrowWriter<File>, path: &std::path::Path) -> Result<(), SinkError> {
+/// Writes the footer; only with it are the rows of a file written.
+fn finish(
+    (writer, held): (ArrowWriter<File>, u64),
+    path: &std::path::Path,
+    settled: &mut Written,
+) -> Result<(), SinkError> {
     let failed = |source: ParquetError| SinkError::Parquet { path: path.to_owned(), source };
-    let file = writer.into_inner().map_err(failed)?;
-    file.sync_data().map_err(|source| SinkError::File { path: path.to_owned(), source })
+    let done = writer.into_inner().map_err(failed).and_then(|file| {
+        file.sync_data().map_err(|source| SinkError::File { path: path.to_owned(), source })
+    });
+    settled.add(done.as_ref().map_or_else(end_of, |()| SinkEnd::Written), held);
+    done
 }

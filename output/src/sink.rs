@@ -13,6 +13,9 @@ ledger! {
     pub SinkEnd counts "records" {
         /// Handed to the file system, the broker or the client.
         Written = "written",
+        /// In a file that cannot be read before it is complete (an end only while it is open: the row moves on
+        /// when the file is completed, and is lost with a process that is killed).
+        Held = "held",
         /// The sink's queue had no room for its batch.
         QueueFull = "queue_full",
         /// The disk is full or the sink's own limit of octets is reached.
@@ -90,7 +93,12 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// When a file cannot be completed.
-    fn finish(self: Box<Self>) -> Result<(), SinkError>;
+    fn finish(&mut self) -> Result<(), SinkError>;
+
+    /// How rows that were [`SinkEnd::Held`] have ended since the last call; asked after every tick and at the end.
+    fn settled(&mut self) -> Written {
+        Written::default()
+    }
 }
 
 /// The ledger of one sink, shared with whoever reports it.
@@ -108,6 +116,14 @@ impl SinkLedger {
     pub(crate) fn count(&self, written: &Written) {
         for (count, n) in self.ends.iter().zip(written.records) {
             count.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// Rows that were held end otherwise.
+    pub(crate) fn settle(&self, settled: &Written) {
+        self.count(settled);
+        if let Some(held) = self.ends.get(SinkEnd::Held.index()) {
+            held.fetch_sub(settled.records.iter().sum(), Ordering::Relaxed);
         }
     }
 

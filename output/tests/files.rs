@@ -13,7 +13,7 @@ use collector::schema::{Interest, RecordField, TableId, schemas};
 use output::distribute::Distribution;
 use output::file::{JsonFiles, Rotation};
 use output::parquet::ParquetFiles;
-use output::sink::{Sink, SinkEnd};
+use output::sink::{Sink, SinkEnd, Written};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 /// A directory of this test alone, gone afterwards also when the test fails.
@@ -105,11 +105,13 @@ fn parquet_rows_counted_are_rows_in_complete_files() {
     let mut sink: Box<dyn Sink> =
         Box::new(ParquetFiles::new(directory.rotation(0), u32::MAX, true, vec![(0, 8), (0, 1)]).unwrap());
     let (_outlet, drain) = filled(&sink.wants(), 40, 2);
-    let mut written = 0;
+    let mut held = 0;
     while let Some(lease) = drain.take() {
-        written += sink.write(&lease).unwrap().records[SinkEnd::Written.index()];
+        held += sink.write(&lease).unwrap().records[SinkEnd::Held.index()];
     }
+    assert_eq!(sink.settled(), Written::default());
     sink.finish().unwrap();
+    assert_eq!(sink.settled(), Written::all(SinkEnd::Written, held));
     let names = directory.names();
     let rows: i64 = names
         .iter()
@@ -118,7 +120,7 @@ fn parquet_rows_counted_are_rows_in_complete_files() {
             SerializedFileReader::new(file).unwrap().metadata().file_metadata().num_rows()
         })
         .sum();
-    assert_eq!((written, rows, names.len()), (42, 42, 2), "{names:?}");
+    assert_eq!((held, rows, names.len()), (42, 42, 2), "{names:?}");
 }
 
 #[test]

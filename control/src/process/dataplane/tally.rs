@@ -101,7 +101,7 @@ impl Sink for Tally {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+    fn finish(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 }
