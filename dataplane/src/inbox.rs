@@ -38,7 +38,8 @@ pub enum Notice {
         /// Whether it could be pinned.
         pinned: bool,
     },
-    /// A panic was caught: the collector starts again empty, the streams are closed.
+    /// A panic was caught: the collector starts again empty, the streams are closed. Said once a second at most;
+    /// the counters page counts every panic.
     Panicked,
     /// Everything that was in rings and sockets has been handed on.
     Drained,

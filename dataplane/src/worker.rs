@@ -57,6 +57,8 @@ pub struct Worker {
     /// Inputs since the last tick; rows may wait to be handed on.
     unticked: bool,
     unpublished: bool,
+    /// When the next panic is worth a notice.
+    panic_notice_ns: u64,
     draining: bool,
     stopping: Option<Stopping>,
     #[cfg(test)]
@@ -79,6 +81,9 @@ struct Stopping {
 
 /// A worker that is told to stop while packets keep coming stops after this time.
 const STOP_NS: u64 = 1_000_000_000;
+
+/// Whoever can make a worker panic can do so with every packet: one notice in this time.
+const PANIC_NOTICE_NS: u64 = 1_000_000_000;
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the dataplane reads a clock")]
 fn clock() -> Now {
@@ -129,6 +134,7 @@ impl Worker {
             deadline_ns: None,
             unticked: false,
             unpublished: false,
+            panic_notice_ns: 0,
             draining: false,
             stopping: None,
             #[cfg(test)]
@@ -373,7 +379,10 @@ impl Worker {
         }
         self.streams.forget();
         self.asks.forget();
-        self.orders.say(Notice::Panicked);
+        if self.began_ns >= self.panic_notice_ns {
+            self.panic_notice_ns = self.began_ns.saturating_add(PANIC_NOTICE_NS);
+            self.orders.say(Notice::Panicked);
+        }
     }
 
     /// Everything is handed over or closed, the last rows are handed on, the counters written.

@@ -13,6 +13,7 @@ mod tally;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -36,6 +37,8 @@ use crate::config::Config;
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Time between looks at notices and sink ledgers.
 const LOOK: Duration = Duration::from_millis(10);
+/// Panics of one process whose message is printed; the counters count all of them.
+const MAX_PANIC_MESSAGES: u32 = 16;
 /// Octets of the longest memory file that is read.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -45,6 +48,7 @@ const MAX_FILE: u64 = 16 << 20;
 /// What keeps it from running: one line, which control has been told too.
 pub fn run() -> anyhow::Result<()> {
     privilege::keep_only(privilege::RINGS).context("cannot give up capabilities")?;
+    limit_panic_messages();
     let channel = Channel::from_stdin().context("standard input is not the keeper's channel")?;
     let process = match orders(&channel).and_then(|orders| Process::start(&channel, orders)) {
         Ok(process) => process,
@@ -55,6 +59,17 @@ pub fn run() -> anyhow::Result<()> {
         }
     };
     process.serve(&channel)
+}
+
+/// Workers catch panics and go on: whoever can cause one must not fill the log with them.
+fn limit_panic_messages() {
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if TOLD.fetch_add(1, Ordering::Relaxed) < MAX_PANIC_MESSAGES {
+            tell(panic);
+        }
+    }));
 }
 
 /// What control said before [`Order::Begin`].
@@ -240,7 +255,9 @@ impl Process {
                     }
                     Notice::Panicked => format!("worker {n} panicked and began again, empty"),
                     Notice::Drained => continue,
-                    Notice::RouterRefused(refused) => format!("worker {n} did not take a saved router: {refused}"),
+                    Notice::RouterRefused(refused) => {
+                        format!("worker {n} did not take a saved router: {refused}")
+                    }
                     Notice::SocketRefused(error) => format!("worker {n} could not take a socket: {error}"),
                 };
                 // A log line is worth no restart.
