@@ -19,6 +19,7 @@ pub mod sockets;
 pub mod kernel;
 pub mod reconcile;
 pub mod nic;
+pub mod host;
 pub mod totals;
 pub mod metrics;
 pub mod admin;

@@ -10,7 +10,8 @@ pub fn available() -> Vec<usize> {
 /// Returns whether the kernel agreed: the core exists and this process may use it.
 #[must_use]
 pub fn pin(core: usize) -> bool {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core })
+    // Asked first, because the library panics over a number beyond the kernel's set of cores.
+    available().contains(&core) && core_affinity::set_for_current(core_affinity::CoreId { id: core })
 }
 
 #[cfg(test)]
@@ -23,7 +24,7 @@ mod tests {
             let core = *available().last().unwrap();
             assert!(pin(core));
             assert_eq!(rustix::thread::sched_getcpu(), core);
-            assert!(!pin(1000));
+            assert!(!pin(1_000) && !pin(4_000));
         })
         .join()
         .unwrap();

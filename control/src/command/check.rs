@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::{DEFAULT_CONFIG, Failure};
 use crate::config::{Config, Mode};
+use crate::host;
 use crate::kernel::{KernelState, dump};
-use crate::nic::{self, Nic};
+use crate::nic::Nic;
 use crate::process::{dataplane, privilege};
 
 /// Check a configuration against this host and print the plan. Touches nothing.
@@ -50,13 +51,7 @@ impl Check {
     /// Status 1: the first key that cannot work here.
     pub fn run(&self) -> Result<(), Failure> {
         let (config, _) = Config::read(&self.config).map_err(Failure::input)?;
-        let cores = ::dataplane::cores::available();
-        if let Some(core) = config.workers.iter().find(|core| !cores.contains(&usize::from(**core))) {
-            let legal: Vec<String> = cores.iter().map(usize::to_string).collect();
-            let line =
-                format!("key `workers`, value `{core}`: legal is one of the cores {}", legal.join(", "));
-            return Err(Failure::input(line));
-        }
+        host::fits(&config).map_err(Failure::input)?;
         let mut plan = Plan::default();
         plan.say(format_args!("configuration {}: legal", self.config.display()));
         plan.say(format_args!("mode {}", config.mode.name()));
@@ -65,12 +60,7 @@ impl Check {
         }
         let kernel = dump::once().map_err(Failure::input)?;
         for name in &config.devices {
-            let Some(nic) = Nic::read_as(name, kernel.kind(name)) else {
-                let names = nic::names().join(", ");
-                let line =
-                    format!("key `devices`, value `{name}`: no such device here; legal is one of {names}");
-                return Err(Failure::input(line));
-            };
+            let Some(nic) = Nic::read_as(name, kernel.kind(name)) else { continue };
             device(&mut plan, &config, &kernel, &nic);
         }
         for listen in &config.listen {

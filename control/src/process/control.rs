@@ -145,7 +145,7 @@ impl Control {
             }
         };
         if !again {
-            devices_exist(&config)?;
+            crate::host::fits(&config).map_err(StartError::Host)?;
         }
         let lock = match kept.remove("lock") {
             Some(lock) => lock,
@@ -303,19 +303,6 @@ impl Control {
         let _ = self.keeper.send(&Keep::Stopped, &[]);
         Ok(())
     }
-}
-
-/// A missing device is a mistake in the configuration while nothing runs, and an event later.
-fn devices_exist(config: &Config) -> Result<(), StartError> {
-    for device in &config.devices {
-        if Nic::read(device).is_none() {
-            let names = crate::nic::names().join(", ");
-            return Err(StartError::Host(format!(
-                "key `devices`, value `{device}`: no such device here; legal is one of {names}"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// One instance a state directory.
