@@ -31,7 +31,6 @@ use super::message::{Channel, ChannelError, Keep, Received, Word};
 use super::privilege;
 use crate::config::Config;
 use crate::kernel::Follower;
-use crate::nic::Nic;
 use crate::process::dataplane::layout;
 use crate::reconcile::desired;
 use crate::sockets::{self, Socket};
