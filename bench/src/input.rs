@@ -37,7 +37,8 @@ impl Input {
             .collect();
         let sources = population.iter().map(|router| SocketAddr::new(router.address(), 50_000)).collect();
         let templates = population.iter_mut().map(Router::template).collect();
-        let tables = population.iter_mut().map(|router| [router.opening(), router.table()].concat()).collect();
+        let tables =
+            population.iter_mut().map(|router| [router.opening(), router.table()].concat()).collect();
         let (mut messages, mut made) = (Vec::new(), 0);
         while made < octets {
             for (index, router) in population.iter_mut().enumerate() {

@@ -10,9 +10,9 @@ use collector::settings::PortProtocol;
 use collector::{Collector, Drain, Input as Given, Now, Outlet, Settings, StreamId};
 use wire::Cursor;
 use wire::element::lookup;
+use wire::ipfix::Message;
 use wire::ipfix::data::Records;
 use wire::ipfix::template::Field;
-use wire::ipfix::Message;
 use wire::value::Value;
 
 use crate::input::Input;
@@ -55,12 +55,19 @@ impl Pipeline {
         for (id, (from, table)) in (0..).zip(input.sources.iter().zip(&input.tables)) {
             let stream = StreamId(id);
             let to = SocketAddr::from(([127, 0, 0, 1], BMP_PORT));
-            self.collector.accept(Now::default(), Given::Opened { stream, from: *from, to }, &mut self.outlet);
+            self.collector.accept(
+                Now::default(),
+                Given::Opened { stream, from: *from, to },
+                &mut self.outlet,
+            );
             let mut rest = &table[..];
             while !rest.is_empty() {
                 let octets = &rest[..rest.len().min(64 * 1024)];
-                let consumed =
-                    self.collector.accept(Now::default(), Given::Received { stream, octets }, &mut self.outlet);
+                let consumed = self.collector.accept(
+                    Now::default(),
+                    Given::Received { stream, octets },
+                    &mut self.outlet,
+                );
                 rest = &rest[consumed..];
                 self.settle();
             }

@@ -55,10 +55,21 @@ fn each_flow_meets_the_route_of_its_own_router() {
         ("gobgp-bmp-ipv4.pcap", "softflowd-netflow9-ipv4.pcap", &[64_500, 65_020, 65_021, 65_100], "65020:2"),
         ("frr-bmp-ipv6.pcap", "softflowd-ipfix-ipv6.pcap", &[64_500, 65_030, 65_100], "65030:3"),
     ] {
-        let (lines, _) =
-            decode(&["--bmp-port", "11019", "--join", "--kind", "flow", "--", &capture(bmp), &capture(flows)]);
-        let found: Vec<&Value> =
-            lines.iter().map(|line| &line["join"]["destination"]).filter(|side| side["miss"].is_null()).collect();
+        let (lines, _) = decode(&[
+            "--bmp-port",
+            "11019",
+            "--join",
+            "--kind",
+            "flow",
+            "--",
+            &capture(bmp),
+            &capture(flows),
+        ]);
+        let found: Vec<&Value> = lines
+            .iter()
+            .map(|line| &line["join"]["destination"])
+            .filter(|side| side["miss"].is_null())
+            .collect();
         assert!(found.len() >= 40, "{flows}: {}", found.len());
         for side in found {
             let numbers: Vec<u64> =
@@ -92,7 +103,10 @@ fn standard_input_and_filters() {
     child.stdin.take().unwrap().write_all(&std::fs::read(name).unwrap()).unwrap();
     let output = child.wait_with_output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
-    assert!(!lines.is_empty() && lines.lines().all(|line| line.starts_with("{\"kind\":\"options\"")), "{lines}");
+    assert!(
+        !lines.is_empty() && lines.lines().all(|line| line.starts_with("{\"kind\":\"options\"")),
+        "{lines}"
+    );
 }
 
 #[test]

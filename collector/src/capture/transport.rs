@@ -107,29 +107,43 @@ pub fn dissect(link: Linktype, octets: &[u8]) -> Carried<'_> {
             let header = packet.header();
             let (source, destination) = (header.source_addr().into(), header.destination_addr().into());
             let payload = packet.payload();
-            let fragment = packet.extensions().clone().into_iter().find_map(|extension| match extension {
-                etherparse::Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment),
-                etherparse::Ipv6ExtensionSlice::HopByHop(_)
-                | etherparse::Ipv6ExtensionSlice::Routing(_)
-                | etherparse::Ipv6ExtensionSlice::DestinationOptions(_)
-                | etherparse::Ipv6ExtensionSlice::Authentication(_) => None,
-            });
+            let extensions = packet.extensions();
+            let fragment = extensions
+                .first_header()
+                .filter(|_| payload.fragmented)
+                .and_then(|first| ipv6_fragment(first.0, extensions.slice()));
             match fragment {
-                Some(fragment) if payload.fragmented => Carried::Fragment {
-                    of: Whole {
-                        source,
-                        destination,
-                        identification: fragment.identification(),
-                        protocol: payload.ip_number.0,
-                    },
-                    offset: usize::from(fragment.fragment_offset().value()) * 8,
-                    more: fragment.more_fragments(),
+                Some((offset, more, identification)) => Carried::Fragment {
+                    of: Whole { source, destination, identification, protocol: payload.ip_number.0 },
+                    offset,
+                    more,
                     payload: payload.payload,
                 },
-                _ => carried(source, destination, payload.ip_number, payload.payload),
+                None if payload.fragmented => Carried::Other,
+                None => carried(source, destination, payload.ip_number, payload.payload),
             }
         }
         LaxNetSlice::Arp(_) => Carried::Other,
+    }
+}
+
+/// Octet offset, more-fragments flag and identification out of a chain of extension headers (RFC 8200 4.5). Walked
+/// here: the library's iterator must not be given a chain that was cut short.
+fn ipv6_fragment(first: u8, octets: &[u8]) -> Option<(usize, bool, u32)> {
+    let (mut kind, mut rest) = (first, octets);
+    loop {
+        let &[next, length, ..] = rest else { return None };
+        let skipped = match kind {
+            0 | 43 | 60 => (usize::from(length) + 1) * 8,
+            51 => (usize::from(length) + 2) * 4,
+            44 => {
+                let &[_, _, high, low, a, b, c, d] = rest.first_chunk::<8>()?;
+                let field = u16::from_be_bytes([high, low]);
+                return Some((usize::from(field & !7), field & 1 != 0, u32::from_be_bytes([a, b, c, d])));
+            }
+            _ => return None,
+        };
+        (kind, rest) = (next, rest.get(skipped..)?);
     }
 }
 
@@ -160,4 +174,20 @@ pub fn carried(source: IpAddr, destination: IpAddr, protocol: IpNumber, payload:
 fn cooked(octets: &[u8], ether_type_at: usize, header: usize) -> Option<LaxSlicedPacket<'_>> {
     let ether_type = octets.get(ether_type_at..)?.first_chunk::<2>()?;
     Some(LaxSlicedPacket::from_ether_type(EtherType(u16::from_be_bytes(*ether_type)), octets.get(header..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_header_is_found_behind_others_and_nowhere_in_a_cut_chain() {
+        // Destination options of 8 octets, then a fragment at offset 24 with more to come, identification 7.
+        let chain = [44, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 25, 0, 0, 0, 7];
+        assert_eq!(ipv6_fragment(60, &chain), Some((24, true, 7)));
+        for length in 0..chain.len() {
+            assert_eq!(ipv6_fragment(60, &chain[..length]), None);
+        }
+        assert_eq!(ipv6_fragment(17, &chain), None);
+    }
 }
