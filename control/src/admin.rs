@@ -1,11 +1,13 @@
 //! The socket of `show`: one line of JSON in, one out, from the running process.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
@@ -55,11 +57,37 @@ pub fn serve(path: &Path, asked: mpsc::Sender<Question>) -> Result<(), String> {
     Ok(())
 }
 
+/// What a client asks for, as one line of JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// What to show.
+    pub what: What,
+    /// Routes of this router only.
+    #[serde(default)]
+    pub router: Option<IpAddr>,
+    /// Routes of exactly this prefix only: address and length.
+    #[serde(default)]
+    pub prefix: Option<(IpAddr, u8)>,
+}
+
+impl From<What> for Request {
+    fn from(what: What) -> Self {
+        Self { what, router: None, prefix: None }
+    }
+}
+
 async fn answer(mut stream: tokio::net::UnixStream, asked: mpsc::Sender<Question>) -> Option<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
     tokio::io::BufReader::new(read.take(MAX_QUESTION)).read_line(&mut line).await.ok()?;
-    let what: What = serde_json::from_str(&line).ok()?;
+    let Request { what, router, prefix } = serde_json::from_str(&line).ok()?;
+    if let Some(topic) = what.topic(router, prefix) {
+        let stream = stream.into_std().ok()?;
+        // Whoever writes there next may wait.
+        stream.set_nonblocking(false).ok()?;
+        return asked.send(Question::Pass(topic, stream.into())).await.ok();
+    }
     let (back, answer) = oneshot::channel();
     asked.send(Question::Show(what, back)).await.ok()?;
     let mut text = answer.await.ok()?.to_string();
@@ -67,15 +95,24 @@ async fn answer(mut stream: tokio::net::UnixStream, asked: mpsc::Sender<Question
     write.write_all(text.as_bytes()).await.ok()
 }
 
-/// Asks the instance that listens at `path`; `None`: none runs there.
+/// Asks the instance that listens at `path`; `None`: none runs there. The answer is one line of JSON.
 ///
 /// # Errors
-/// When it does not answer, or answers no JSON.
-pub fn ask(path: &Path, what: What) -> anyhow::Result<Option<Value>> {
+/// When it does not take the question.
+pub fn open(path: &Path, request: &Request) -> anyhow::Result<Option<UnixStream>> {
     let Ok(mut stream) = UnixStream::connect(path) else { return Ok(None) };
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    writeln!(stream, "{}", serde_json::to_string(&what)?)?;
+    writeln!(stream, "{}", serde_json::to_string(request)?)?;
+    Ok(Some(stream))
+}
+
+/// The whole answer of the instance that listens at `path`; `None`: none runs there.
+///
+/// # Errors
+/// When it does not answer, or answers no JSON.
+pub fn ask(path: &Path, request: impl Into<Request>) -> anyhow::Result<Option<Value>> {
+    let Some(stream) = open(path, &request.into())? else { return Ok(None) };
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).with_context(|| path.display().to_string())?;
     serde_json::from_str(&line).map(Some).with_context(|| format!("{}: no answer", path.display()))

@@ -1,13 +1,14 @@
 //! `millrace show`: what the running instance holds and has counted.
 
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::{DEFAULT_CONFIG, Failure};
-use crate::admin;
-use crate::config::Config;
+use crate::admin::{self, Request};
+use crate::config::{Config, Network};
 use crate::process::control::answers::What;
 
 /// Show what the running instance holds and has counted.
@@ -16,6 +17,8 @@ use crate::process::control::answers::What;
 Examples:
   millrace show workers
   millrace show exporters --json | jq '.items[] | select(.joined == 0)'
+  millrace show peers
+  millrace show rib --router 192.0.2.1 --prefix 198.51.100.0/24
   millrace show counters --json --socket /run/millrace/control.sock")]
 pub struct Show {
     /// What to show.
@@ -23,6 +26,12 @@ pub struct Show {
     /// One JSON object: schema, time, items.
     #[arg(long)]
     json: bool,
+    /// With `rib`: of this router only.
+    #[arg(long, value_name = "ADDRESS")]
+    router: Option<IpAddr>,
+    /// With `rib`: of exactly this prefix only.
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    prefix: Option<(IpAddr, u8)>,
     /// The configuration of the instance; it names the socket.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
@@ -41,17 +50,30 @@ impl Show {
             Some(socket) => socket.clone(),
             None => Config::read(&self.config).map_err(Failure::input)?.0.control_socket,
         };
-        let Some(answer) = admin::ask(&socket, self.what)? else {
+        let request = Request { what: self.what, router: self.router, prefix: self.prefix };
+        let nobody = || {
             let line = format!("no millrace answers at {} (start one: millrace run)", socket.display());
-            return Err(Failure::not_running(line));
+            Failure::not_running(line)
         };
-        let text = if self.json { format!("{answer}\n") } else { table(&answer["items"]) };
-        match io::stdout().write_all(text.as_bytes()) {
+        let written = if self.json {
+            // A table of millions of routes is passed on as it comes.
+            let mut stream = admin::open(&socket, &request)?.ok_or_else(nobody)?;
+            io::copy(&mut stream, &mut io::stdout()).map(drop)
+        } else {
+            let answer = admin::ask(&socket, request)?.ok_or_else(nobody)?;
+            io::stdout().write_all(table(&answer["items"]).as_bytes())
+        };
+        match written {
             // Whoever read it has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(Failure::input),
         }
     }
+}
+
+/// `198.51.100.0/24` or one address.
+fn prefix(text: &str) -> Result<(IpAddr, u8), String> {
+    Network::try_from(text.to_owned()).map(|network| (network.address, network.bits))
 }
 
 /// Items as aligned columns; nested values one a line.

@@ -7,6 +7,7 @@
 //! It opens nothing but what control has told it and the files of its sinks. What fails ends the process: the
 //! keeper starts another one.
 
+mod asked;
 pub(crate) mod sinks;
 mod tally;
 
@@ -21,7 +22,7 @@ use collector::batch::{BatchLimits, WorkerId};
 use collector::schema::Interest;
 use collector::{Outlet, Schemas};
 use dataplane::counters::{Counters, Layout};
-use dataplane::inbox::{Command, Notice};
+use dataplane::inbox::{Command, Inbox, Notice};
 use dataplane::ring::{self, Ring};
 use dataplane::settings::{Copy, RingSettings, WorkerSettings};
 use dataplane::worker::{self, Remains, Running, Start};
@@ -179,6 +180,7 @@ struct Process {
     starting: usize,
     told: Vec<SinkCounts>,
     exporters: tally::Changed,
+    asked: asked::Asked,
 }
 
 impl Process {
@@ -201,6 +203,7 @@ impl Process {
         let sinks = Distribution::start(drains, outputs, config.limits.sink_queue_batches)?;
         // The tally is nobody's output: its ledger is not told.
         let ledgers = sinks.ledgers().into_iter().take(config.sink.len()).map(|(_, ledger)| ledger).collect();
+        let asked = asked::Asked::new(&schemas);
         let workers = spawn(&config, &schemas, &counters, outlets, rings, (datagrams, listeners))?;
         Ok(Self {
             starting: workers.len(),
@@ -209,6 +212,7 @@ impl Process {
             ledgers,
             told: Vec::new(),
             exporters,
+            asked,
         })
     }
 
@@ -219,6 +223,11 @@ impl Process {
                 Ok(Some(Received { message: Order::Drain, .. })) => {
                     self.end(channel);
                     return Ok(channel.send(&Report::Drained, &[])?);
+                }
+                Ok(Some(Received { message: Order::Ask { topic }, descriptors })) => {
+                    let inboxes: Vec<Inbox> =
+                        self.workers.iter().map(|worker| worker.inbox.clone()).collect();
+                    descriptors.into_iter().for_each(|client| self.asked.answer(topic, client, &inboxes));
                 }
                 Ok(Some(Received { message: other, .. })) => {
                     bail!("control gave an order out of turn: {other:?}")

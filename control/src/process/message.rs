@@ -6,6 +6,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -62,8 +63,31 @@ pub enum Order {
     },
     /// All has been said: open, give privilege up, run.
     Begin,
+    /// Answer a question on the stream beside it. Control never reads the answer: it holds what routers said.
+    Ask {
+        /// What is wanted.
+        topic: Topic,
+    },
     /// Take what still waits, complete all files, then say [`Report::Drained`].
     Drain,
+}
+
+/// What only workers know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Topic {
+    /// Flow sessions.
+    Sessions,
+    /// Templates of flow sessions.
+    Templates,
+    /// Peers of BMP sessions.
+    Peers,
+    /// Routes that count.
+    Rib {
+        /// Of this router only.
+        router: Option<IpAddr>,
+        /// Of exactly this prefix only: address and length.
+        prefix: Option<(IpAddr, u8)>,
+    },
 }
 
 /// What passed of one exporter since the process began, as the tally beside the sinks saw it.

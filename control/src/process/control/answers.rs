@@ -1,6 +1,7 @@
 //! Questions to the control process -> JSON: `show`, and what metrics need.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use collector::ledger::{JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, RouteAction, SetEnd};
@@ -14,7 +15,7 @@ use super::Control;
 use super::dataplane::State;
 use crate::ebpf::attach;
 use crate::nic::Nic;
-use crate::process::message::ExporterCounts;
+use crate::process::message::{ExporterCounts, Topic};
 use crate::totals::Totals;
 
 /// What `show` can be asked.
@@ -29,10 +30,37 @@ pub enum What {
     Steering,
     /// Devices: index, XDP mode, RX queues, rings.
     Devices,
+    /// Flow sessions: versions, templates, sequence numbers.
+    Sessions,
+    /// Templates of flow sessions.
+    Templates,
+    /// Peers of BMP sessions.
+    Peers,
+    /// Routes that count.
+    Rib,
     /// Local addresses whose telemetry is taken, as the map holds them.
     Addresses,
     /// Every counter and every difference of the chain.
     Counters,
+}
+
+impl What {
+    /// What only workers know, and answer themselves.
+    #[must_use]
+    pub const fn topic(self, router: Option<IpAddr>, prefix: Option<(IpAddr, u8)>) -> Option<Topic> {
+        match self {
+            Self::Sessions => Some(Topic::Sessions),
+            Self::Templates => Some(Topic::Templates),
+            Self::Peers => Some(Topic::Peers),
+            Self::Rib => Some(Topic::Rib { router, prefix }),
+            Self::Workers
+            | Self::Exporters
+            | Self::Steering
+            | Self::Devices
+            | Self::Addresses
+            | Self::Counters => None,
+        }
+    }
 }
 
 /// A question, with the way back.
@@ -40,6 +68,8 @@ pub enum What {
 pub enum Question {
     /// For `show`.
     Show(What, oneshot::Sender<Value>),
+    /// For `show`, to be answered by the workers on the client's own stream.
+    Pass(Topic, OwnedFd),
     /// For `/metrics`.
     Metrics(oneshot::Sender<String>),
     /// For `/metrics/exporters`.
@@ -53,6 +83,7 @@ impl Control {
         // Who asked may have gone away.
         match question {
             Question::Show(what, back) => drop(back.send(self.show(what))),
+            Question::Pass(topic, client) => self.pass(topic, &client),
             Question::Metrics(back) => drop(back.send(crate::metrics::text(self))),
             Question::Exporters(back) => drop(back.send(self.exporters.list())),
             Question::Ready(back) => drop(back.send(self.dataplane.state == State::Running)),
@@ -65,6 +96,8 @@ impl Control {
             What::Exporters => self.show_exporters(),
             What::Steering => self.steering(),
             What::Devices => self.devices(),
+            // Answered by the workers.
+            What::Sessions | What::Templates | What::Peers | What::Rib => Vec::new(),
             What::Addresses => self.addresses(),
             What::Counters => vec![counters(&self.totals())],
         };
@@ -267,13 +300,13 @@ pub fn text_of(address: [u8; 16]) -> String {
     IpAddr::V6(Ipv6Addr::from(address)).to_canonical().to_string()
 }
 
-fn now_unix_ns() -> u64 {
+pub(crate) fn now_unix_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// RFC 3339 in UTC, milliseconds.
-fn unix_ns_text(unix_ns: u64) -> String {
+pub(crate) fn unix_ns_text(unix_ns: u64) -> String {
     let milliseconds = i64::try_from(unix_ns / 1_000_000).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(milliseconds)
         .map_or_else(|_| String::new(), |time| format!("{time:.3}"))

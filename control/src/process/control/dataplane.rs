@@ -8,7 +8,7 @@ use dataplane_common::map::SlotState;
 
 use super::super::asynchronous::AsyncChannel;
 use super::super::message::{
-    Channel, ChannelError, Keep, Order, Received, Report, SinkCounts, VERSION, tame,
+    Channel, ChannelError, Keep, Order, Received, Report, SinkCounts, Topic, VERSION, tame,
 };
 use super::Control;
 
@@ -124,6 +124,15 @@ impl Control {
         match &self.dataplane.channel {
             Some(channel) => channel.send(order, descriptors),
             None => Err(ChannelError::Closed),
+        }
+    }
+
+    /// Hands a client's stream over: the workers answer on it. Without any at work it just ends.
+    pub(super) fn pass(&self, topic: Topic, client: &OwnedFd) {
+        if self.dataplane.state == State::Running
+            && let Err(error) = self.order(&Order::Ask { topic }, &[client.as_fd()])
+        {
+            tracing::warn!("the dataplane process takes no question: {error}");
         }
     }
 
