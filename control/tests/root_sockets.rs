@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use control::admin;
 use control::process::control::answers::What;
 use lab::exporter::{Router, population};
 use lab::topology::Topology;
@@ -112,6 +113,24 @@ fn one_worker_a_router(mode: &str) {
     let datagrams = Some(64 * 2 * FLOW_PORTS.len() as u64);
     let expected = if mode == "socket" { (Some(0), datagrams) } else { (datagrams, Some(0)) };
     assert_eq!((xsk, kernel), expected, "{counters}");
+    for what in [What::Sessions, What::Templates, What::Peers, What::Rib] {
+        let items = instance.show(what);
+        let exporters: BTreeSet<&str> = items.iter().filter_map(|item| item["exporter"].as_str()).collect();
+        assert_eq!(exporters.len(), 64, "{what:?}: {items:?}");
+        let elsewhere = items
+            .iter()
+            .find(|item| item["worker"].as_u64() != seen[0].get(item["exporter"].as_str().unwrap()).copied());
+        assert!(elsewhere.is_none(), "{what:?}: {elsewhere:?}");
+    }
+    let of_one = instance.ask(admin::Request { router: Some(routers[5].address()), ..What::Rib.into() });
+    assert!(
+        !of_one.is_empty() && of_one.iter().all(|item| item["exporter"] == routers[5].address().to_string())
+    );
+    let (address, length) = routers[5].prefix(1);
+    let of_prefix = instance.ask(admin::Request { prefix: Some((address, length)), ..What::Rib.into() });
+    assert!(
+        of_prefix.len() > 1 && of_prefix.iter().all(|item| item["prefix"] == format!("{address}/{length}"))
+    );
     drop(streams);
     assert_eq!(instance.stop().status, 0);
 }

@@ -85,7 +85,12 @@ impl Instance {
 
     /// Answers of `show`; none: it does not answer.
     pub(crate) fn show(&self, what: What) -> Vec<Value> {
-        let answer = admin::ask(&self.directory.join("control.sock"), what).ok().flatten();
+        self.ask(what.into())
+    }
+
+    /// Answers to a request; none: it does not answer.
+    pub(crate) fn ask(&self, request: admin::Request) -> Vec<Value> {
+        let answer = admin::ask(&self.directory.join("control.sock"), request).ok().flatten();
         answer.and_then(|mut answer| answer["items"].as_array_mut().map(std::mem::take)).unwrap_or_default()
     }
 
