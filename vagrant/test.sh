@@ -30,11 +30,15 @@ step() {
     [ "$status" -eq 0 ] || failures+=("$name")
 }
 
-# in_vm CRATE TEST: the same test binary under the oldest kernel.
+# One selection of packages and features for every step, so that nothing is built twice. The eBPF crate is built for
+# its own target by control's build script.
+all=(--workspace --exclude dataplane-ebpf --features "control/root,lab/root")
+
+# in_vm TEST: a test binary under the oldest kernel.
 in_vm() {
     local program
-    program=$(cargo test -q -p "$1" --features root --test "$2" --no-run --message-format=json |
-        sed -n "s/.*\"kind\":\[\"test\"\].*\"name\":\"$2\".*\"executable\":\"\([^\"]*\)\".*/\1/p" | tail -1)
+    program=$(cargo test -q "${all[@]}" --test "$1" --no-run --message-format=json |
+        sed -n "s/.*\"kind\":\[\"test\"\].*\"name\":\"$1\".*\"executable\":\"\([^\"]*\)\".*/\1/p" | tail -1)
     "$here/vm.sh" "$program" --test-threads=1
 }
 
@@ -42,10 +46,12 @@ in_vm() {
 if [ "$(id -u)" != 0 ]; then export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo -E"; fi
 
 step format cargo fmt --all --check
-step lints cargo clippy --workspace --exclude dataplane-ebpf --all-targets --features lab/root,control/root -- -D warnings
-step tests cargo test --workspace --exclude dataplane-ebpf --no-fail-fast
-step "lab (root)" cargo test -p lab --features root --test 'root_*' --no-fail-fast -- --test-threads=1
-step "millrace (root)" cargo test -p control --features root --test 'root_*' --no-fail-fast -- --test-threads=1
+step lints cargo clippy "${all[@]}" --all-targets -- -D warnings
+# Every test but root_*, then those one after the other.
+step tests cargo test "${all[@]}" --no-fail-fast --lib --bins --test '[!r]*' --test 'r[!o]*' --test 'ro[!o]*'
+step examples cargo test "${all[@]}" --no-fail-fast --doc
+step "tests with root" cargo test "${all[@]}" --no-fail-fast --test 'root_*' -- --test-threads=1
+
 # demos MODE..: the lab end to end in each mode, all at the same time.
 demos() {
     local mode pids=() status=0 as=()
@@ -58,12 +64,11 @@ demos() {
     return $status
 }
 
-step "build" cargo build -p control --bin millrace
 step "the lab in native mode" demos native
 step "the lab in generic and in socket mode, side by side" demos generic socket
-step "verdicts on kernel 6.1 (virtual machine)" in_vm control root_verdicts
-step "socket steering on kernel 6.1 (virtual machine)" in_vm control root_steering
-step "attachment and pins on kernel 6.1 (virtual machine)" in_vm control root_attach
+step "verdicts on kernel 6.1 (virtual machine)" in_vm root_verdicts
+step "socket steering on kernel 6.1 (virtual machine)" in_vm root_steering
+step "attachment and pins on kernel 6.1 (virtual machine)" in_vm root_attach
 
 echo
 for name in "${failures[@]}"; do echo "failed: $name"; done
