@@ -313,10 +313,11 @@ mod tests {
     }
 
     //= RFC 7606 section 3 (g)
-    //# If the MP_REACH_NLRI attribute or the MP_UNREACH_NLRI attribute appears more than once in the UPDATE
-    //# message, then a NOTIFICATION message MUST be sent with the Error Subcode "Malformed Attribute List".
-    //# If any other attribute appears more than once, all the occurrences other than the first one SHALL be
-    //# discarded and the UPDATE message will continue to be processed.
+    //# If the MP_REACH_NLRI attribute or the MP_UNREACH_NLRI [RFC4760] attribute appears more than once in the
+    //# UPDATE message, then a NOTIFICATION message MUST be sent with the Error Subcode "Malformed Attribute List".
+    //# If any other attribute (whether recognized or unrecognized) appears more than once in an UPDATE message, then
+    //# all the occurrences of the attribute other than the first one SHALL be discarded and the UPDATE message will
+    //# continue to be processed.
     #[test]
     fn repetitions_are_discarded_or_reset() {
         let twice = with(&ORIGIN);
@@ -342,7 +343,8 @@ mod tests {
 
     //= RFC 7606 section 3 (c)
     //# If the value of either the Optional or Transitive bits in the Attribute Flags is in conflict with their
-    //# specified values, then the attribute MUST be treated as malformed and the "treat-as-withdraw" approach used
+    //# specified values, then the attribute MUST be treated as malformed and the "treat-as-withdraw" approach used,
+    //# unless the specification for the attribute mandates different handling for incorrect Attribute Flags.
     #[test]
     fn conflicting_flags_withdraw() {
         let expected = [(Some(8), Verdict::Withdraw, Reason::BadAttributeFlags)];
@@ -366,9 +368,7 @@ mod tests {
         }
     }
 
-    //= RFC 7606 section 7.5
-    //# If the LOCAL_PREF attribute is received from an external neighbor, it SHALL be discarded using the approach
-    //# of "attribute discard"
+    /// RFC 7606 section 7.5 and, for routers that reflect routes, 7.9 and 7.10.
     #[test]
     fn internal_attributes_from_outside_are_discarded() {
         let external = Session { external: Some(true), ..Session::FOUR_OCTET };
@@ -379,9 +379,7 @@ mod tests {
         assert_eq!(found(&with(&[0x40, 5, 1, 0]), &external)[0].1, Verdict::Discard);
     }
 
-    //= RFC 7606 section 4
-    //# If the remaining length is less than that needed .. the "treat-as-withdraw" approach MUST be used .. and the
-    //# Total Attribute Length field MUST be relied upon to enable the beginning of the NLRI field to be located.
+    /// RFC 7606 section 4: the total attribute length is what the NLRI are found by.
     #[test]
     fn an_overrunning_attribute_withdraws_and_the_nlri_is_found() {
         let body = update_body(&with(&[0xc0, 8, 200, 0, 0, 0, 1]));
