@@ -282,6 +282,40 @@ fn every_frame_reaches_its_worker_generic() {
     in_pair(|lab| every_frame_reaches_its_worker(Mode::Generic, lab));
 }
 
+/// Rings far too small, nobody waits for the workers: what is lost is lost by name, at the ring and in the ledger.
+fn what_an_overrun_ring_loses_has_a_name(mode: Mode, lab: &Topology) {
+    let settings =
+        RingSettings { ring_frames: 64, spare_frames: 64, copy: Copy::Always, ..RingSettings::default() };
+    let mut steered = steer(mode, &settings);
+    let counters = Counters::map(Counters::file(&LAYOUT).unwrap(), LAYOUT).unwrap();
+    let workers: Vec<(Running, Drain)> = std::mem::take(&mut steered.rings)
+        .into_iter()
+        .enumerate()
+        .map(|(worker, rings)| start(worker, rings, &counters))
+        .collect();
+    let sent = send(lab, &steered.programs, 40, |_| true);
+    workers.into_iter().for_each(|(running, _)| stop(running));
+    for (worker, &sent) in sent.iter().enumerate() {
+        let block = counters.read(worker).unwrap();
+        assert_eq!(received(&block) + lost(&block), sent, "worker {worker}");
+        assert_rings_balance(&steered.programs, worker, &block);
+        let ends = &block.ledgers.packets;
+        let named = ends[PacketEnd::RingFull.index()] + ends[PacketEnd::NoFrame.index()];
+        assert_eq!((ends[PacketEnd::Delivered.index()], named), (received(&block), lost(&block)));
+        assert_eq!(ends.iter().sum::<u64>(), sent);
+    }
+}
+
+#[test]
+fn what_an_overrun_ring_loses_has_a_name_native() {
+    in_pair(|lab| what_an_overrun_ring_loses_has_a_name(Mode::Native, lab));
+}
+
+#[test]
+fn what_an_overrun_ring_loses_has_a_name_generic() {
+    in_pair(|lab| what_an_overrun_ring_loses_has_a_name(Mode::Generic, lab));
+}
+
 fn a_stalled_worker_costs_the_other_nothing(mode: Mode, lab: &Topology) {
     // Small, so that the one that stands still overruns its rings many times over.
     let settings =
