@@ -18,6 +18,7 @@ pub mod path_status;
 pub mod monitoring;
 pub mod statistics;
 pub mod mirroring;
+pub mod route_event;
 
 pub use indexed::{IndexedTlv, IndexedTlvs, TlvValue};
 pub use initiation::{Initiation, Termination};
@@ -28,6 +29,7 @@ pub use peer_down::{Cause, PeerDown};
 pub use peer_header::{PeerHeader, PeerType, RibView};
 pub use peer_up::PeerUp;
 pub use profile::{Meaning, Profile};
+pub use route_event::RouteEvent;
 pub use statistics::{Statistic, StatisticValue, StatisticsReport};
 pub use tlv::{Tlv, Tlvs};
 
