@@ -8,7 +8,6 @@ use collector::batch::{BatchLimits, WorkerId};
 use collector::schema::{Interest, schemas};
 use collector::settings::PortProtocol;
 use collector::{Collector, Drain, Input as Given, Now, Outlet, Settings, StreamId};
-use wire::Cursor;
 use wire::element::lookup;
 use wire::ipfix::Message;
 use wire::ipfix::data::Records;
@@ -110,7 +109,7 @@ pub fn plain_flows(input: &Input) -> (f64, u64) {
     let (mut records, mut digest) = (0_u64, 0_u64);
     let started = Instant::now();
     for (_, octets) in &input.messages {
-        let Ok(message) = Message::parse(Cursor::new(octets)) else { continue };
+        let Ok(message) = Message::parse(octets) else { continue };
         for set in message.sets().flatten() {
             for record in Records::new(fields, set.body).flatten() {
                 records += 1;

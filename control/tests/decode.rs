@@ -1,4 +1,5 @@
 //! `millrace decode` as a user runs it, over captures of real exporters.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! `millrace run` does not start over what `millrace check` refuses: the same line, the same status.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

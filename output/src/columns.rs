@@ -128,7 +128,11 @@ impl<'l> Column<'l> {
         Some(match self.lease.values.get(self.column)? {
             Values::Fixed4(_) => Arc::new(self.numbers::<Float32Type>()?),
             Values::Fixed8(_) => Arc::new(self.numbers::<Float64Type>()?),
-            _ => return None,
+            Values::Fixed1(_)
+            | Values::Fixed2(_)
+            | Values::Fixed16(_)
+            | Values::Octets { .. }
+            | Values::Choice { .. } => return None,
         })
     }
 

@@ -1,4 +1,5 @@
 //! What a sink says it has written is what can be read back from its complete files.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::collections::BTreeMap;
 use std::fs;

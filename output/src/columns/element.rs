@@ -1,4 +1,5 @@
 //! A column of an information element: which array, and which JSON value, its stored numbers and octets make.
+#![expect(clippy::wildcard_enum_match_arm, reason = "most types share one form")]
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};

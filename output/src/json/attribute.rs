@@ -1,4 +1,5 @@
 //! Path attributes in canonical form -> JSON, with the RFC 7606 verdict on each damaged one.
+#![expect(clippy::wildcard_enum_match_arm, reason = "attributes whose inside records do not spell out are hex")]
 
 use std::borrow::Cow;
 
@@ -85,10 +86,6 @@ fn attribute(json: &mut Json<'_>, code: u8, octets: &[u8], value: Value<'_>, mul
         Value::Aigp(Some(metric)) => json.key("aigp").unsigned(metric),
         Value::OnlyToCustomer(number) => json.key("otc").unsigned(number.into()),
         Value::Aigp(None) | Value::MpUnreach(_) | Value::As4Path(_) | Value::As4Aggregator(_) => {}
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "attributes whose inside records do not spell out"
-        )]
         _ => json.key(&other_key(code)).hex("", octets),
     }
 }

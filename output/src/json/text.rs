@@ -171,7 +171,6 @@ impl<'o> Json<'o> {
             ns if ns % 1_000 == 0 => 6,
             _ => 9,
         };
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of a billion")]
         let nanoseconds = (unix_ns % 1_000_000_000) as u32;
         self.time(i64::try_from(unix_ns / 1_000_000_000).unwrap_or(i64::MAX), nanoseconds, digits);
     }
