@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
-use rustix::io::Errno;
 
 /// What became ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +104,8 @@ impl Poll {
             tv_nsec: i64::try_from(timeout_ms % 1000 * 1_000_000).unwrap_or(0),
         };
         let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS];
-        let found = match epoll::wait(&self.set, &mut events, Some(&timeout)) {
-            Ok(found) => found,
-            // INTR: a signal. Anything else cannot happen to a set of our own; the turn goes on either way.
-            Err(Errno::INTR | _) => return,
-        };
+        // Only a signal can end it otherwise; the turn goes on either way.
+        let Ok(found) = epoll::wait(&self.set, &mut events, Some(&timeout)) else { return };
         for event in events.iter().take(found) {
             let data = event.data;
             match Ready::from_key(data.u64()) {

@@ -301,7 +301,8 @@ impl Stream {
         octets: &mut u64,
         each: &mut impl FnMut(Input<'_>) -> usize,
     ) -> Look {
-        if self.octets.len() - self.end < settings.stream_budget_bytes.min(self.octets.len() / 2) {
+        let room = self.octets.len() - self.end;
+        if self.start > 0 && room < settings.stream_budget_bytes.min(self.octets.len() / 2) {
             self.octets.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
