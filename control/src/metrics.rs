@@ -10,7 +10,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use collector::ledger::{JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, RouteAction, SetEnd};
+use collector::ledger::{
+    FlowEvent, JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, RibEnd, RouteAction, SetEnd,
+};
 use output::sink::SinkEnd;
 use tokio::sync::{mpsc, oneshot};
 
@@ -196,6 +198,10 @@ fn units(page: &mut Page, totals: &Totals) {
     }
     page.family("millrace_sequence_lost_total", "counter", "Units that exporters' sequence numbers miss.");
     by_protocol(page, "millrace_sequence_lost_total", &ledgers.sequence_lost);
+    page.family("millrace_flow_events_total", "counter", "What befell the tables of flow sessions.");
+    for (event, count) in FlowEvent::ALL.iter().zip(&ledgers.flow_events) {
+        page.sample("millrace_flow_events_total", &[("event", event.name())], count);
+    }
 }
 
 fn rows(page: &mut Page, totals: &Totals) {
@@ -231,6 +237,10 @@ fn rows(page: &mut Page, totals: &Totals) {
     page.family("millrace_bmp_routes_total", "counter", "Routes by what they did to the RIB.");
     for (action, count) in RouteAction::ALL.iter().zip(&ledgers.routes) {
         page.sample("millrace_bmp_routes_total", &[("action", action.name())], count);
+    }
+    page.family("millrace_rib_routes_total", "counter", "Routes by what became of them in the RIB.");
+    for (end, count) in RibEnd::ALL.iter().zip(&ledgers.rib) {
+        page.sample("millrace_rib_routes_total", &[("end", end.name())], count);
     }
 }
 

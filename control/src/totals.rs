@@ -134,6 +134,8 @@ impl Totals {
             add(sum.records.as_flattened_mut(), ledgers.records.as_flattened());
             add(sum.joins.as_flattened_mut(), ledgers.joins.as_flattened());
             add(&mut sum.routes, &ledgers.routes);
+            add(&mut sum.rib, &ledgers.rib);
+            add(&mut sum.flow_events, &ledgers.flow_events);
             add(&mut sum.sequence_lost, &ledgers.sequence_lost);
         }
         sum

@@ -40,6 +40,8 @@ limits! {
     max_fields_per_template: usize = 2_048, 1..=65_535;
     /// Age at which a UDP template that was not refreshed is forgotten; 0: never.
     template_lifetime_s: u64 = 0, 0..=31_536_000;
+    /// Compiled templates that a worker keeps to be shared by exporters with equal ones.
+    max_shared_plans: usize = 16_384, 1..=16_777_216;
     /// Octets of data that wait for their template, of one flow session.
     max_waiting_octets_per_exporter: usize = 262_144, 0..=1_073_741_824;
     /// How long data waits for its template.
@@ -102,6 +104,7 @@ impl Limits {
         settings.max_templates_per_exporter = self.max_templates_per_exporter;
         settings.max_fields_per_template = self.max_fields_per_template;
         settings.template_lifetime_ns = self.template_lifetime_s * SECOND;
+        settings.max_shared_plans = self.max_shared_plans;
         settings.max_waiting_octets_per_exporter = self.max_waiting_octets_per_exporter;
         settings.max_waiting_ns = self.max_waiting_s * SECOND;
         settings.max_options_entries_per_exporter = self.max_options_entries_per_exporter;
