@@ -1,4 +1,5 @@
 //! The binary as a user runs it: a mistake is one line and status 1, a plan is printed, nothing runs is status 3.
+#![allow(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,5 +1,6 @@
 //! The map of local addresses follows the kernel: 200 changes leave it equal to `ip -j addr`, each change within
 //! a moment, also when the kernel had to drop events.
+#![allow(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 #[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "instance/running.rs"]

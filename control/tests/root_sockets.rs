@@ -1,5 +1,6 @@
 //! Everything that one router sends reaches one worker: 64 routers x 6 ports, flows over rings or kernel sockets,
 //! BMP over the kernel's TCP.
+#![allow(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 #[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "instance/running.rs"]

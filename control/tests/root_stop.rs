@@ -1,5 +1,6 @@
 //! TERM under load: everything that was taken is accounted for, and nothing stays in the kernel. kill -9 of either
 //! process under load: the other goes on, a new one is at work in a moment, and what it cost has a name.
+#![allow(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 #[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "instance/running.rs"]

@@ -1,4 +1,5 @@
 //! Two instances at once: in two namespaces they do not meet; with one state directory the second is refused.
+#![allow(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 #[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "instance/running.rs"]

@@ -1,5 +1,8 @@
 //! Path attributes in canonical form -> JSON, with the RFC 7606 verdict on each damaged one.
-#![expect(clippy::wildcard_enum_match_arm, reason = "attributes whose inside records do not spell out are hex")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "attributes whose inside records do not spell out are hex"
+)]
 
 use std::borrow::Cow;
 
