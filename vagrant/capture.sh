@@ -45,7 +45,7 @@ async def main():
 asyncio.run(main())
 END
 sleep 1
-ROUTES=${ROUTES:-40} "$here/exporters.sh" start $name "$work"
+KEEP_RECEIVED=no ROUTES=${ROUTES:-40} "$here/exporters.sh" start $name "$work"
 ip netns exec mr-$name-far "$here/hosts.py" answer 198.51.100.10,203.0.113.10,2001:db8:ffff::10,2001:db8:eeee::10 >"$work/far" &
 sleep 0.5
 hosts=()

@@ -14,6 +14,8 @@ case $mode in native | generic | socket) ;; *)
 esac
 "$here/provision.sh" demo
 cargo build --release -p control --bin millrace
+# Made here, so that it belongs to the caller.
+mkdir -p out
 run=(/usr/bin/python3 "$here/demo.py" --mode "$mode" --binary target/release/millrace --out "out/demo-$mode")
 if [ "$(id -u)" = 0 ]; then exec "${run[@]}"; fi
 sudo -v

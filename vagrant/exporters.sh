@@ -14,6 +14,8 @@
 #
 # Destinations on the collector: UDP 4739 (IPFIX), UDP 2055 (NetFlow), TCP 11019 (BMP).
 # ROUTES: how many prefixes are announced to each router besides the one that hosts send to (250; at most 4000).
+# KEEP_RECEIVED=no: FRR keeps no table of what it received; its pre-policy view is then made of withdrawals.
+
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PATH=$PATH:/usr/sbin:/sbin:/usr/lib/frr
@@ -43,6 +45,8 @@ bgpd() { # WHO
 
 # frr_router WHO AS ID NEIGHBOUR FAMILY COLLECTOR
 frr_router() {
+    local received=""
+    if [ "${KEEP_RECEIVED:-yes}" = yes ]; then received="  neighbor $4 soft-reconfiguration inbound"$'\n'; fi
     cat >"$dir/$1.conf" <<END
 hostname $1
 router bgp $2
@@ -54,7 +58,7 @@ router bgp $2
  neighbor $4 timers connect 1
  address-family $5 unicast
   neighbor $4 activate
-  neighbor $4 route-map prefer in
+$received  neighbor $4 route-map prefer in
  exit-address-family
  bmp targets collector
   bmp connect $6 port 11019 min-retry 100 max-retry 500
