@@ -100,9 +100,10 @@ impl Peers {
     ) -> Result<(), TooMany> {
         let header = &message.peer;
         let rules = RibView::ALL.map(|view| message.session(view));
-        let sent: FamilySet = message.sent_open.families().collect();
-        let families = sent.intersection(message.received_open.families().collect());
-        let external = message.sent_open.autonomous_system() != header.autonomous_system;
+        let (sent_open, received_open) = message.agreed();
+        let sent: FamilySet = sent_open.families().collect();
+        let families = sent.intersection(received_open.families().collect());
+        let external = sent_open.autonomous_system() != header.autonomous_system;
         let is_loc_rib = header.peer_type() == PeerType::LocRib;
         let told = usize::from(header.is_post_policy());
         let peer = self.add(header, external && !is_loc_rib, session, rib, limits, max_peers)?;

@@ -77,10 +77,12 @@ fn body(json: &mut Json<'_>, message: &Message<'_>) {
             json.key("localAddress").text(up.local_address);
             json.key("localPort").unsigned(up.local_port.into());
             json.key("remotePort").unsigned(up.remote_port.into());
-            json.key("sentOpen");
-            peer::open(json, &up.sent_open);
-            json.key("receivedOpen");
-            peer::open(json, &up.received_open);
+            for (name, open) in [("sentOpen", &up.sent_open), ("receivedOpen", &up.received_open)] {
+                if !open.is_absent() {
+                    json.key(name);
+                    peer::open(json, open);
+                }
+            }
             if let Some(name) = up.table_name() {
                 json.key("tableName").text(name);
             }

@@ -55,6 +55,18 @@ impl<'a> Open<'a> {
         Ok(Self { version, short_as, hold_time, bgp_id, parameters, extended })
     }
 
+    /// Stands for an OPEN of which only the header was kept: no version, no capabilities.
+    pub(crate) const fn absent(body: Cursor<'a>) -> Self {
+        let bgp_id = Ipv4Addr::UNSPECIFIED;
+        Self { version: 0, short_as: 0, hold_time: 0, bgp_id, parameters: body, extended: false }
+    }
+
+    /// Whether only the header of this OPEN was kept: nothing in it says anything.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        self.version == 0 && self.parameters.is_empty()
+    }
+
     /// Every capability in order, over all parameters. A malformed one ends its parameter, a malformed parameter
     /// ends them all; parameters of other types are stepped over.
     #[must_use]

@@ -45,21 +45,31 @@ impl<'a> PeerUp<'a> {
         Ok(Self { peer, local_address, local_port, remote_port, sent_open, received_open, tlvs: body })
     }
 
+    /// The OPENs, sent and received, for what was agreed. FRR sends a header without a body for an OPEN that it has not
+    /// kept, as after a collision of connections; then the other one stands for both.
+    #[must_use]
+    pub const fn agreed(&self) -> (Open<'a>, Open<'a>) {
+        match (self.sent_open.is_absent(), self.received_open.is_absent()) {
+            (false, true) => (self.sent_open, self.sent_open),
+            (true, false) => (self.received_open, self.received_open),
+            (true, true) | (false, false) => (self.sent_open, self.received_open),
+        }
+    }
+
     /// How UPDATEs of this peer read in `view`. In doubt about the AS width, flag A of each message goes first.
     ///
     /// Verdicts that hang on internal or external are for what the peer itself sent, the pre-policy Adj-RIB-In: in
     /// other views a router shows attributes it added itself.
     #[must_use]
     pub fn session(&self, view: RibView) -> Session {
+        let (sent, received) = self.agreed();
         match view {
-            RibView::AdjRibInPre => Session::negotiated(&self.received_open, &self.sent_open),
-            RibView::AdjRibInPost => {
-                Session { external: None, ..Session::negotiated(&self.received_open, &self.sent_open) }
-            }
+            RibView::AdjRibInPre => Session::negotiated(&received, &sent),
+            RibView::AdjRibInPost => Session { external: None, ..Session::negotiated(&received, &sent) },
             RibView::AdjRibOutPre | RibView::AdjRibOutPost => {
-                Session { external: None, ..Session::negotiated(&self.sent_open, &self.received_open) }
+                Session { external: None, ..Session::negotiated(&sent, &received) }
             }
-            RibView::LocRib => Session::of_loc_rib(&self.sent_open),
+            RibView::LocRib => Session::of_loc_rib(&sent),
         }
     }
 
@@ -77,7 +87,8 @@ impl<'a> PeerUp<'a> {
 }
 
 fn open<'a>(body: &mut Cursor<'a>) -> Result<Open<'a>, Malformed> {
-    Open::parse(bgp::Message::parse_as(body, bgp::MessageType::Open)?.body)
+    let body = bgp::Message::parse_as(body, bgp::MessageType::Open)?.body;
+    if body.is_empty() { Ok(Open::absent(body)) } else { Open::parse(body) }
 }
 
 /// Peer Up and Peer Down TLV types by name (RFC 9736 section 3.3).
@@ -107,6 +118,21 @@ mod tests {
             [&[0xff; 16][..], &fixed].concat()
         };
         [&[0; 42][..], &local, &open(1, 7), &open(second, 9), tlvs].concat()
+    }
+
+    /// FRR 8.4: the received OPEN is a header of 19 octets, seen in the lab.
+    #[test]
+    fn an_open_without_body_is_stood_for_by_the_other() {
+        let mut octets = body(1, &[]);
+        octets.truncate(octets.len() - 29);
+        octets.extend([0xff; 16]);
+        octets.extend([0, 19, 1]);
+        let up = PeerUp::parse(Cursor::new(&octets)).unwrap();
+        assert!(up.received_open.is_absent() && !up.sent_open.is_absent());
+        let (sent, received) = up.agreed();
+        assert_eq!((sent.short_as, received.short_as), (7, 7));
+        octets.pop();
+        assert_eq!(PeerUp::parse(Cursor::new(&octets)).unwrap_err().reason, Reason::Truncated);
     }
 
     #[test]
