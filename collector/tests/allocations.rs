@@ -2,14 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 use collector::batch::{BatchLimits, WorkerId};
-use collector::ledger::{Kind, RecordEnd};
+use collector::ledger::{JoinEnd, Kind, RecordEnd};
 use collector::outlet::{Drain, Outlet};
 use collector::schema::{Interest, schemas};
 use collector::settings::{PortProtocol, Settings};
-use collector::{Collector, Input, Now};
+use collector::{Collector, Input, Now, StreamId};
 use etherparse::PacketBuilder;
 use wire::emit::{ipfix::Message, netflow};
 use wire::ipfix::template::{Field, VARIABLE_LENGTH};
+
+#[path = "kit/station.rs"]
+mod station;
 
 const EXPORT: u32 = 1_750_000_000;
 
@@ -30,6 +33,22 @@ impl Rig {
         let ports = vec![(2055, PortProtocol::Netflow)];
         let collector = Collector::new(Settings { ports, ..Settings::default() }, schemas);
         Self { collector, outlet, drain, now: Now::default() }
+    }
+
+    /// The same with routes of the exporter for the addresses of its flows.
+    fn with_routes() -> Self {
+        let mut rig = Self::new();
+        let stream = StreamId(1);
+        let [from, to] = ["192.0.2.1:40000", "192.0.2.2:11019"].map(|address| address.parse().unwrap());
+        rig.collector.accept(rig.now, Input::Opened { stream, from, to }, &mut rig.outlet);
+        let peer = station::peer(9);
+        let announced = station::announce(&peer, &["1.1.0.0/16", "2.2.0.0/16"], &[65_000, 65_001], [9; 4]);
+        for octets in [station::peer_up(&peer, |_| {}), announced] {
+            let consumed =
+                rig.collector.accept(rig.now, Input::Received { stream, octets: &octets }, &mut rig.outlet);
+            assert_eq!(consumed, octets.len());
+        }
+        rig
     }
 
     /// Feeds a frame and forgets the full batches that follow from it.
@@ -70,7 +89,8 @@ fn ipfix_messages() -> [Vec<u8>; 2] {
     let sampler = [Field::iana(302, 4), Field::iana(34, 4)];
     let number = &7_u32.to_be_bytes()[..];
     let eight = &7_u64.to_be_bytes()[..];
-    let record: [&[u8]; 10] = [&[1; 4], &[2; 4], number, eight, &[6], number, number, number, number, number];
+    let record: [&[u8]; 10] =
+        [&[1; 4], &[2; 4], number, eight, &[6], number, number, number, number, &[0; 4]];
     let mut templates = Message::new(EXPORT, 0, 7);
     templates
         .template(256, &flow)
@@ -97,8 +117,8 @@ fn netflow9_messages() -> [Vec<u8>; 2] {
 }
 
 /// Feeds messages until every batch of the outlet has grown to its usual size, then counts.
-fn steady(templates: Option<&[u8]>, data: &[u8]) {
-    let mut rig = Rig::new();
+fn steady(templates: Option<&[u8]>, data: &[u8]) -> Rig {
+    let mut rig = Rig::with_routes();
     let frames: Vec<_> = templates.into_iter().chain([data]).map(frame).collect();
     for _ in 0..800 {
         for frame in &frames {
@@ -120,12 +140,16 @@ fn steady(templates: Option<&[u8]>, data: &[u8]) {
     assert!(rows(&rig) > before);
     assert_eq!(rig.collector.ledgers().unexplained(), 0);
     assert_eq!(rig.collector.ledgers().records[Kind::Flow.index()][RecordEnd::OutletFull.index()], 0);
+    rig
 }
 
 #[test]
 fn ipfix_allocates_nothing() {
     let [templates, data] = ipfix_messages();
-    steady(Some(&templates), &data);
+    let rig = steady(Some(&templates), &data);
+    for side in &rig.collector.ledgers().joins {
+        assert!(side[JoinEnd::Found.index()] > 0);
+    }
 }
 
 #[test]
