@@ -87,7 +87,7 @@ impl Command {
             Verb::Control { config } => control::run(config)
                 .map(|()| 0)
                 .map_err(|error| Failure { status: error.status(), line: error.to_string() }),
-            Verb::Dataplane => dataplane::run().map(|()| 0).map_err(Failure::from),
+            Verb::Dataplane => dataplane::run().map_err(Failure::from),
         };
         match done {
             Ok(status) => ExitCode::from(status),

@@ -69,7 +69,8 @@ struct Keeper {
     control_pause: Pause,
     dataplane_pause: Pause,
     stopping: Option<Instant>,
-    stopped: bool,
+    /// Control has taken everything down, with this exit status.
+    stopped: Option<u8>,
 }
 
 struct Dataplane {
@@ -131,7 +132,7 @@ impl Keeper {
             control_pause: Pause::new(),
             dataplane_pause: Pause::new(),
             stopping: None,
-            stopped: false,
+            stopped: None,
         })
     }
 
@@ -182,9 +183,9 @@ impl Keeper {
             }
             Woken::ControlEnded(status) => {
                 (self.control, self.control_child) = (None, None);
-                if self.stopped || !self.ready {
+                if self.stopped.is_some() || !self.ready {
                     self.kill_dataplane();
-                    return Ok(Some(if self.stopped { 0 } else { code(status) }));
+                    return Ok(Some(self.stopped.unwrap_or_else(|| code(status))));
                 }
                 tracing::error!("the control process ended ({status}); packets flow on, starting it again");
                 self.control_pause.ended(self.restart_max);
@@ -237,7 +238,7 @@ impl Keeper {
                     dataplane.running = true;
                 }
             }
-            Keep::Stopped => self.stopped = true,
+            Keep::Stopped { status } => self.stopped = Some(status),
         }
         Ok(())
     }
@@ -303,8 +304,12 @@ impl Keeper {
     fn dataplane_ended(&mut self, status: ExitStatus) -> anyhow::Result<()> {
         self.dataplane = None;
         self.say(&Word::Ended { how: status.to_string() }, &[]);
-        if self.stopping.is_none() {
-            tracing::error!("the dataplane process ended ({status}), starting it again");
+        if self.stopping.is_none() && self.stopped.is_none() {
+            if status.success() {
+                tracing::info!("the dataplane process ended as it was told, starting the next one");
+            } else {
+                tracing::error!("the dataplane process ended ({status}), starting it again");
+            }
             self.dataplane_pause.ended(self.restart_max);
             if self.dataplane_pause.due.is_some_and(|due| due <= Instant::now()) {
                 self.start_dataplane()?;

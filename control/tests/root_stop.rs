@@ -153,3 +153,68 @@ fn a_killed_dataplane_costs_what_the_counters_name_in_socket_mode() {
 fn a_killed_control_process_costs_nothing() {
     killed("native", "control");
 }
+
+/// Without a keeper nobody would start anything again: control takes everything down by itself.
+#[test]
+fn a_killed_keeper_leaves_nothing_behind() {
+    let (topology, _instance, _) = run("native", |instance| {
+        let parts = ["control", "dataplane"].map(|role| instance.part(role).unwrap());
+        signal(instance.keeper(), Signal::KILL);
+        let began = Instant::now();
+        while parts.iter().any(|pid| runs(*pid)) {
+            assert!(began.elapsed() < Duration::from_secs(5), "{}", instance.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert!(!ip(&topology, "a", "link show dev eth0").contains("xdp"));
+}
+
+/// Whether the process is there and no zombie.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// A device that is made anew under its old name: its rings come with the next dataplane process.
+#[test]
+fn a_device_made_anew_gets_its_rings_again() {
+    let topology = raise();
+    let mut instance = Instance::start(&topology, "a", &config("native"));
+    let first = instance.part("dataplane").unwrap();
+    let send = |address: &str| {
+        inside(&topology, "b", || {
+            let socket = UdpSocket::bind("10.73.0.2:0").unwrap();
+            let mut router = population(1, 1, 7).remove(0);
+            socket.send_to(&router.template(), (address, 2055)).unwrap();
+        });
+    };
+    send("10.73.0.1");
+    instance.until(|counters| number(counters, "/path/xsk") == 1);
+    ip(&topology, "a", "link del eth0");
+    let other = topology.namespace("b");
+    ip(
+        &topology,
+        "a",
+        &format!("link add eth0 numrxqueues 2 type veth peer name eth0 numtxqueues 2 netns {other}"),
+    );
+    for (who, address) in [("a", "10.73.0.1/24"), ("b", "10.73.0.2/24")] {
+        ip(&topology, who, &format!("addr add {address} dev eth0"));
+        ip(&topology, who, "link set dev eth0 up");
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    let rings = |instance: &Instance| {
+        let devices = instance.show(control::process::control::answers::What::Devices);
+        devices.first().and_then(|device| device["rings"].as_u64()).unwrap_or(0)
+    };
+    while instance.part("dataplane").is_none_or(|pid| pid == first) || rings(&instance) != 4 {
+        assert!(Instant::now() < until, "{}", instance.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    instance.until(|_| instance.workers().iter().all(|worker| worker["state"] == "running"));
+    // A veth whose sender leaves checksums to the card would be refused: a datagram's is optional over IPv4 only.
+    send("10.73.0.1");
+    let counters =
+        instance.until(|counters| number(counters, "/path/xsk") == 2 || sum(counters, "/packets") == 2);
+    assert_eq!(counters["differences"], serde_json::json!([]), "{counters}");
+    assert_eq!(instance.stop().status, 0);
+}

@@ -105,3 +105,54 @@ fn without_privilege_one_worker_takes_everything_over_sockets() {
     assert!(child.wait().unwrap().success());
     std::fs::remove_dir_all(&directory).unwrap();
 }
+
+#[test]
+fn native_mode_without_privilege_is_one_line_and_status_4() {
+    let path = std::env::temp_dir().join(format!("mr-unprivileged-{}.toml", std::process::id()));
+    let state = std::env::temp_dir().join(format!("mr-unprivileged-{}", std::process::id()));
+    let text = format!("state_dir = \"{}\"\n{CONFIG}", state.display()).replace("eth0", "lo");
+    std::fs::write(&path, text).unwrap();
+    let output = Command::new("setpriv")
+        .args([
+            "--bounding-set=-all",
+            "--inh-caps=-all",
+            "--no-new-privs",
+            env!("CARGO_BIN_EXE_millrace"),
+            "run",
+        ])
+        .arg("--config")
+        .arg(&path)
+        .output()
+        .unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_dir_all(&state).unwrap();
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{line}");
+    assert!(line.starts_with("millrace: mode native: CAP_BPF") && line.lines().count() == 1, "{line}");
+}
+
+#[test]
+fn a_sink_that_cannot_open_is_one_line_and_status_1() {
+    let topology = Topology::pair(1).unwrap();
+    let directory = std::env::temp_dir().join(format!("mr-sink-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("file"), "").unwrap();
+    let at = directory.display();
+    let text = format!(
+        "state_dir = \"{at}/state\"\ncontrol_socket = \"{at}/control.sock\"\n{CONFIG}\
+         [[sink]]\ntype = \"json\"\npath = \"{at}/file/out\"\n"
+    );
+    std::fs::write(directory.join("millrace.toml"), text).unwrap();
+    let output = topology
+        .command("a", env!("CARGO_BIN_EXE_millrace"))
+        .args(["--log", "off", "run", "--config"])
+        .arg(directory.join("millrace.toml"))
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("sink json") && text.contains("Not a directory"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(!running::ip(&topology, "a", "link show dev eth0").contains("xdp"));
+}

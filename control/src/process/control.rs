@@ -117,6 +117,8 @@ pub(crate) struct Control {
     pub(crate) started: Instant,
     questions: mpsc::Receiver<Question>,
     stopping: Option<Instant>,
+    /// Why the first dataplane process could not begin.
+    failed: Option<String>,
     /// A process was killed and its frames are not settled yet.
     rings_unsettled: bool,
     /// A process was killed and its datagrams are not settled yet.
@@ -195,6 +197,7 @@ impl Control {
             started: Instant::now(),
             questions,
             stopping: None,
+            failed: None,
             rings_unsettled: false,
             sockets_unsettled: false,
             last_sockets: Vec::new(),
@@ -268,8 +271,17 @@ impl Control {
     /// The kernel's links or addresses have changed: so do the maps.
     fn reconcile(&mut self) {
         let wanted = desired(self.follower.state(), &self.config);
-        if let Err(error) = self.plane.reconcile(&self.config, &wanted) {
+        let devices_changed = self.plane.reconcile(&self.config, &wanted).unwrap_or_else(|error| {
             tracing::error!("the maps could not follow the kernel: {error}");
+            false
+        });
+        if devices_changed && self.plane.programs.is_some() && self.stopping.is_none() {
+            if let Err(error) = self.plane.open(&self.config) {
+                tracing::error!("no rows for the rings: {error}");
+            }
+            // Rings are opened at the start of a dataplane process alone.
+            tracing::info!("devices came or went: the dataplane process makes way for one with their rings");
+            self.dataplane.drain();
         }
     }
 
@@ -294,13 +306,19 @@ impl Control {
         if let Err(error) = self.plane.remove() {
             tracing::error!("{error}");
         }
-        // Whoever started it may have closed the other end of the pipe.
-        let _ = writeln!(std::io::stdout(), "{line}");
         // Gone already where there is none.
         let _ = fs::remove_file(&self.config.control_socket);
+        let status = u8::from(self.failed.is_some());
         // Without a keeper nobody hears it.
-        let _ = self.keeper.send(&Keep::Stopped, &[]);
-        Ok(())
+        let _ = self.keeper.send(&Keep::Stopped { status }, &[]);
+        match self.failed.take() {
+            Some(line) => Err(StartError::Host(line)),
+            None => {
+                // Whoever started it may have closed the other end of the pipe.
+                let _ = writeln!(std::io::stdout(), "{line}");
+                Ok(())
+            }
+        }
     }
 }
 

@@ -43,23 +43,22 @@ const MAX_PANIC_MESSAGES: u32 = 16;
 /// Octets of the longest memory file that is read.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Runs the process until control drains it or is gone for good.
+/// Runs the process until control drains it or is gone for good; returns the exit status.
 ///
 /// # Errors
-/// What keeps it from running: one line, which control has been told too.
-pub fn run() -> anyhow::Result<()> {
+/// What keeps it from running, where control could not be told.
+pub fn run() -> anyhow::Result<u8> {
     privilege::keep_only(privilege::RINGS).context("cannot give up capabilities")?;
     limit_panic_messages();
     let channel = Channel::from_stdin().context("standard input is not the keeper's channel")?;
-    let process = match orders(&channel).and_then(|orders| Process::start(&channel, orders)) {
-        Ok(process) => process,
+    match orders(&channel).and_then(|orders| Process::start(&channel, orders)) {
+        Ok(process) => process.serve(&channel).map(|()| 0),
         Err(error) => {
-            // Control says why in its own log; without it the error below is all there is.
-            let _ = channel.send(&Report::Failed { text: format!("{error:#}") }, &[]);
-            return Err(error);
+            // Control says why, in one place.
+            let told = channel.send(&Report::Failed { text: format!("{error:#}") }, &[]);
+            told.map(|()| 1).map_err(|_| error)
         }
-    };
-    process.serve(&channel)
+    }
 }
 
 /// Workers catch panics and go on: whoever can cause one must not fill the log with them.
@@ -314,6 +313,7 @@ fn worker_id(n: usize) -> WorkerId {
 /// Opens every queue and hands control each AF_XDP socket. Rings by worker.
 fn open(channel: &Channel, config: &Config, queues: &[Queue]) -> anyhow::Result<Vec<Vec<Ring>>> {
     let workers = config.workers.len();
+    let mut ordinary_pages = None;
     let mut by_worker: Vec<Vec<Ring>> = (0..workers).map(|_| Vec::new()).collect();
     for Queue { device, queue, row, generic, only } in queues {
         let takers: Vec<usize> = match only {
@@ -323,11 +323,7 @@ fn open(channel: &Channel, config: &Config, queues: &[Queue]) -> anyhow::Result<
         let settings = ring_settings(config, *generic);
         let opened = ring::open(device, *queue, u32::try_from(takers.len())?, &settings)
             .with_context(|| format!("device {device}, RX queue {queue}"))?;
-        if let Some(error) = opened.huge_pages_refused {
-            let text =
-                format!("device {device}, RX queue {queue}: ordinary pages instead of huge ones: {error}");
-            channel.send(&Report::Notice { text }, &[])?;
-        }
+        ordinary_pages = ordinary_pages.or(opened.huge_pages_refused);
         for (mut ring, worker) in opened.rings.into_iter().zip(takers) {
             ring.row = *row;
             let zero_copy = ring.zero_copy()?.unwrap_or(false);
@@ -336,6 +332,12 @@ fn open(channel: &Channel, config: &Config, queues: &[Queue]) -> anyhow::Result<
             channel.send(&report, &[socket.as_fd()])?;
             by_worker.get_mut(worker).context("control named no worker of ours")?.push(ring);
         }
+    }
+    if let Some(error) = ordinary_pages {
+        let text = format!(
+            "rings stand in ordinary pages, not in huge ones ({error}): sysctl -w vm.nr_hugepages=64"
+        );
+        channel.send(&Report::Notice { text }, &[])?;
     }
     Ok(by_worker)
 }

@@ -217,7 +217,10 @@ pub enum Keep {
     /// The dataplane process works.
     Running,
     /// Everything is taken down.
-    Stopped,
+    Stopped {
+        /// Exit status for the shell.
+        status: u8,
+    },
 }
 
 /// Why nothing more can be received, or a message was refused.

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use collector::ledger::{JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, RouteAction, SetEnd};
+use collector::ledger::{
+    FlowEvent, JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, RibEnd, RouteAction, SetEnd,
+};
 use dataplane_common::map::SlotState;
 use output::sink::SinkEnd;
 use serde::{Deserialize, Serialize};
@@ -278,6 +280,8 @@ pub fn counters(totals: &Totals) -> Value {
         "rows": totals.rows(),
         "sinks": sinks,
         "join": {"destination": joins(0), "source": joins(1)},
+        "flowEvents": ends(FlowEvent::ALL.iter().map(|event| event.name()), &ledgers.flow_events),
+        "rib": ends(RibEnd::ALL.iter().map(|end| end.name()), &ledgers.rib),
         "routes": ends(RouteAction::ALL.iter().map(|action| action.name()), &ledgers.routes),
         "path": {
             "xsk": totals.rings.iter().map(|ring| ring.received).sum::<u64>(),

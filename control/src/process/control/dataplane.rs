@@ -161,6 +161,12 @@ impl Control {
                 self.exporters.told(&exporters, self.config.metrics.max_exporters as usize);
             }
             Report::Notice { text } => self.line(|text| tracing::warn!("dataplane: {text}"), &text),
+            Report::Failed { text } if self.dataplane.generation == 1 && self.stopping.is_none() => {
+                // Nothing has run yet: a mistake of the operator's, not an accident to get over.
+                self.failed = Some(tame(&text));
+                self.dataplane.state = State::Gone;
+                self.stop();
+            }
             Report::Failed { text } => self.line(|text| tracing::error!("dataplane: {text}"), &text),
             Report::Drained => self.dataplane.state = State::Gone,
         }
@@ -209,9 +215,7 @@ impl Control {
     }
 
     pub(super) fn dataplane_ended(&mut self, how: &str) {
-        if self.stopping.is_none() {
-            tracing::error!("the dataplane process ended: {}", tame(how));
-        }
+        tracing::debug!("the dataplane process ended: {}", tame(how));
         // What it said last may still wait in the channel.
         while let Some(received) = self.dataplane.channel.as_ref().and_then(AsyncChannel::try_receive) {
             self.report(Ok(received));

@@ -44,6 +44,8 @@ pub(crate) struct Plane {
     /// Devices that run the program.
     pub(crate) attached: BTreeMap<String, Attached>,
     pub(crate) rings: Vec<RingRow>,
+    /// Rows of queues that are no more: what was counted there still counts.
+    pub(crate) past: Vec<RingRow>,
     /// Row of each listener's group, by its position in the configuration.
     pub(crate) socket_rows: Vec<u32>,
 }
@@ -59,6 +61,7 @@ impl Plane {
             held: Tables::default(),
             attached: BTreeMap::new(),
             rings: Vec::new(),
+            past: Vec::new(),
             socket_rows: Vec::new(),
         };
         let loaded = if privilege::may(privilege::LOAD) {
@@ -144,13 +147,14 @@ impl Plane {
         Ok(())
     }
 
-    /// Takes the steps from what the maps hold to `wanted`. Returns the devices that appeared.
-    pub(crate) fn reconcile(&mut self, config: &Config, wanted: &Tables) -> Result<(), EbpfError> {
+    /// Takes the steps from what the maps hold to `wanted`. Returns whether a device came or went.
+    pub(crate) fn reconcile(&mut self, config: &Config, wanted: &Tables) -> Result<bool, EbpfError> {
+        let before = self.held.devices.clone();
         for step in self.held.steps_to(wanted) {
             self.take(config, &step)?;
             self.held.apply(&step);
         }
-        Ok(())
+        Ok(before != self.held.devices)
     }
 
     fn take(&mut self, config: &Config, step: &Step) -> Result<(), EbpfError> {
@@ -220,7 +224,7 @@ impl Plane {
             }
         }
         let workers = u16::try_from(config.workers.len()).unwrap_or(1).max(1);
-        self.rings.clear();
+        self.past.append(&mut self.rings);
         for (attached, queue) in wanted {
             let generic = attached.attachment == Attachment::Generic;
             let alone = generic && workers > 1 && !several_sockets_in_generic_mode();
@@ -232,6 +236,8 @@ impl Plane {
                 only: alone.then(|| u16::try_from(queue % u32::from(workers)).unwrap_or(0)),
             });
         }
+        let rings = &self.rings;
+        self.past.retain(|past| rings.iter().all(|ring| ring.row != past.row));
         if self.rings.iter().any(|ring| ring.only.is_some()) {
             tracing::warn!(
                 "this kernel races on the fill ring in generic mode with several sockets a queue \

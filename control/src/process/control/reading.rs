@@ -38,7 +38,7 @@ impl Control {
     }
 
     fn rings(&self, counters: &Counters, totals: &mut Totals) {
-        for ring in &self.plane.rings {
+        for ring in self.plane.rings.iter().chain(&self.plane.past) {
             for (worker, block) in (0_u16..).zip(&totals.workers) {
                 let at = (ring.row, worker);
                 let redirected = counters.redirected(ring.row, u32::from(worker)).unwrap_or(0);
@@ -113,7 +113,12 @@ impl Control {
 
     fn ring_places(&self) -> Vec<(u32, u16)> {
         let workers = u16::try_from(self.workers).unwrap_or(0);
-        self.plane.rings.iter().flat_map(|ring| (0..workers).map(|worker| (ring.row, worker))).collect()
+        self.plane
+            .rings
+            .iter()
+            .chain(&self.plane.past)
+            .flat_map(|ring| (0..workers).map(|worker| (ring.row, worker)))
+            .collect()
     }
 
     /// Called now and then: datagrams wait in sockets that outlive a process, so what a kill cost there is known
