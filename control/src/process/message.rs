@@ -313,11 +313,14 @@ impl Channel {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut beside = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let mut into = [IoSliceMut::new(&mut octets)];
-        let got = match recvmsg(&self.socket, &mut into, &mut beside, flags) {
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-            Err(Errno::CONNRESET) => return Err(ChannelError::Closed),
-            got => got?,
+        let got = loop {
+            match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut octets)], &mut beside, flags) {
+                Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+                // The peer went and left something of ours unread. That is said once; what it sent before it
+                // went is still here, and after that the end.
+                Err(Errno::CONNRESET) => {}
+                got => break got?,
+            }
         };
         let mut descriptors = Vec::new();
         for message in beside.drain() {
@@ -397,6 +400,16 @@ mod tests {
         assert!(b.try_receive::<Order>().unwrap().is_none());
         drop((a, first.descriptors));
         assert!(matches!(b.receive::<Order>(None), Err(ChannelError::Closed)));
+    }
+
+    #[test]
+    fn the_last_words_of_a_peer_that_left_ours_unread_are_heard() {
+        let (a, b) = channels();
+        b.send(&Order::Begin, &[]).unwrap();
+        a.send(&Order::Drain, &[]).unwrap();
+        drop(a);
+        assert_eq!(b.try_receive::<Order>().unwrap().unwrap().message, Order::Drain);
+        assert!(matches!(b.try_receive::<Order>(), Err(ChannelError::Closed)));
     }
 
     #[test]
