@@ -1,0 +1,201 @@
+//! Flows meet the routes of their router: which table, which path, and why not.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+#[path = "kit/station.rs"]
+mod station;
+
+use collector::batch::Values;
+use collector::join::{JoinedRoute, Key, RouteOctets, Vrf, join};
+use collector::ledger::JoinEnd;
+use collector::schema::{Origin, PickedBy, RouteField, Side, TableId, VrfFrom};
+use collector::{Settings, StreamEnd};
+use station::{ROUTER, SECOND, Station, announce, peer, peer_up};
+use wire::bgp::Family;
+use wire::bmp::PeerHeader;
+use wire::bmp::peer_up::VRF_TABLE_NAME;
+use wire::emit::{bgp, bmp};
+
+const RD: [u8; 8] = [0, 2, 0xfb, 0xf0, 0x2d, 0x5a, 0, 12];
+
+fn key(address: &str) -> Key {
+    let address = address.parse().ok().map(collector::sixteen);
+    Key { address, used_element: 12, next_hop: None, vrf: Vrf::DEFAULT }
+}
+
+/// What became of one look-up: end, and prefix, AS numbers of the peer, RD, stale, why this path.
+#[derive(Debug, PartialEq, Eq)]
+struct Joined {
+    end: JoinEnd,
+    prefix: Option<String>,
+    peer_as: Option<u32>,
+    rd: Option<[u8; 8]>,
+    stale: bool,
+    picked_by: Option<PickedBy>,
+}
+
+fn look_up(station: &mut Station, key: &Key) -> Joined {
+    let router = collector::sixteen(ROUTER.into());
+    // A router that never spoke BMP has a RIB too: an empty one.
+    let mut empty = collector::rib::Rib::default();
+    let rib = match station.collector.router(router) {
+        Some(id) => station.collector.rib_mut(id).unwrap(),
+        None => &mut empty,
+    };
+    let mut ledgers = collector::Ledgers::default();
+    let batch = station.out.batch(TableId::Flows).unwrap();
+    join(Side::Source, std::slice::from_ref(key), rib, batch, &mut ledgers);
+    batch.finish_rows(1);
+    let row = batch.rows as usize - 1;
+    let column = |field| batch.schema.position(Origin::Join { side: Side::Source, field }).unwrap();
+    let integer = |field| {
+        let column = column(field);
+        batch.is_present(column, batch.rows - 1).then(|| batch.values[column].integer(row).unwrap())
+    };
+    let end = JoinEnd::ALL[usize::try_from(integer(RouteField::Result).unwrap()).unwrap()];
+    assert_eq!(ledgers.joins[1][end.index()], 1, "every look-up is counted once");
+    let routes = column(RouteField::Route);
+    assert!(matches!(batch.values[routes], Values::Choice { .. }));
+    let is_found = batch.is_present(routes, batch.rows - 1);
+    let route: Option<JoinedRoute<'_>> =
+        is_found.then(|| RouteOctets(batch.values[routes].octets(row).unwrap()).read().unwrap());
+    Joined {
+        end,
+        prefix: route.map(|route| route.prefix.to_string()),
+        peer_as: route.map(|route| route.peer_as),
+        rd: route.and_then(|route| route.rd),
+        stale: route.is_some_and(|route| route.stale),
+        picked_by: integer(RouteField::PickedBy)
+            .and_then(|n| PickedBy::from_number(u8::try_from(n).unwrap())),
+    }
+}
+
+fn miss(end: JoinEnd) -> Joined {
+    Joined { end, prefix: None, peer_as: None, rd: None, stale: false, picked_by: None }
+}
+
+/// Two peers and a Loc-RIB of a VRF that the router calls A2.
+fn station() -> Station {
+    let (one, two) = (peer(1), peer(2));
+    let vrf = PeerHeader { kind: 3, distinguisher: RD, address_octets: [0; 16], ..peer(9) };
+    let open = |header: &PeerHeader| {
+        let mut open = bgp::Open::new(header.autonomous_system, 180, header.bgp_id);
+        open.multiprotocol(Family::IPV4_UNICAST).four_octet_as();
+        open.finish()
+    };
+    let up = open(&vrf);
+    let unspecified = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    let octets = [
+        peer_up(&one, |_| {}),
+        peer_up(&two, |_| {}),
+        bmp::peer_up(&vrf, (unspecified, 0), 0, &up, &up, &[(VRF_TABLE_NAME, b"A2")]),
+        announce(&one, &["198.51.100.0/24"], &[65_001, 65_100], [10, 0, 0, 1]),
+        announce(&two, &["198.51.100.0/24"], &[65_002], [10, 0, 0, 2]),
+        announce(&two, &["198.51.0.0/16"], &[65_002], [10, 0, 0, 2]),
+        announce(&vrf, &["198.51.100.7/32"], &[65_009], [10, 0, 0, 9]),
+        bmp::route_monitoring(&one, &bgp::end_of_rib(Family::IPV4_UNICAST)),
+        bmp::route_monitoring(&two, &bgp::end_of_rib(Family::IPV4_UNICAST)),
+        bmp::route_monitoring(&vrf, &bgp::end_of_rib(Family::IPV4_UNICAST)),
+    ];
+    station.feed(1, &octets.concat());
+    station
+}
+
+#[test]
+fn among_paths_the_flow_s_next_hop_decides_then_the_best_path() {
+    let mut station = station();
+    let best = look_up(&mut station, &key("198.51.100.7"));
+    // AS 65002 alone is the shorter path.
+    assert_eq!(
+        best,
+        Joined {
+            end: JoinEnd::Found,
+            prefix: Some("198.51.100.0/24".into()),
+            peer_as: Some(65_002),
+            rd: None,
+            stale: false,
+            picked_by: Some(PickedBy::BestPath),
+        }
+    );
+    let next_hop =
+        |last| Key { next_hop: Some(collector::sixteen([10, 0, 0, last].into())), ..key("198.51.100.7") };
+    let by_next_hop = look_up(&mut station, &next_hop(1));
+    assert_eq!((by_next_hop.peer_as, by_next_hop.picked_by), (Some(65_001), Some(PickedBy::NextHop)));
+    // A next hop that no path has says nothing.
+    let other = look_up(&mut station, &next_hop(77));
+    assert_eq!((other.peer_as, other.picked_by), (Some(65_002), Some(PickedBy::BestPath)));
+    let only = look_up(&mut station, &key("198.51.7.7"));
+    assert_eq!((only.prefix.as_deref(), only.picked_by), (Some("198.51.0.0/16"), Some(PickedBy::Only)));
+}
+
+#[test]
+fn the_table_is_that_of_the_rd_or_of_the_name_and_no_other() {
+    let mut station = station();
+    let router = station.collector.router(collector::sixteen(ROUTER.into())).unwrap();
+    let named = station.collector.rib(router).unwrap().tables().named("A2");
+    let vrf =
+        |rd, id, table| Key { vrf: Vrf { rd, id, table, from: VrfFrom::Options }, ..key("198.51.100.7") };
+    let in_vrf = Some("198.51.100.7/32");
+    for (rd, id, table, expected) in [
+        (Some(RD), Some(5), None, in_vrf),
+        (None, Some(5), named, in_vrf),
+        (Some([0; 8]), Some(5), None, Some("198.51.100.0/24")),
+        (None, Some(0), None, Some("198.51.100.0/24")),
+        (None, None, None, Some("198.51.100.0/24")),
+    ] {
+        let joined = look_up(&mut station, &vrf(rd, id, table));
+        assert_eq!(joined.prefix.as_deref(), expected, "{rd:?} {id:?} {table:?}");
+        assert_eq!(joined.rd, (expected == in_vrf).then_some(RD));
+    }
+    // A VRF that BMP does not know is not the default table.
+    for unknown in [vrf(Some([0, 0, 0, 1, 0, 0, 0, 1]), Some(5), None), vrf(None, Some(5), None)] {
+        assert_eq!(look_up(&mut station, &unknown), miss(JoinEnd::NoVrf));
+    }
+    // Nor does a VRF without a route fall back to it.
+    let elsewhere = Key { vrf: vrf(Some(RD), None, None).vrf, ..key("198.51.7.7") };
+    assert_eq!(look_up(&mut station, &elsewhere), miss(JoinEnd::NoRoute));
+}
+
+#[test]
+fn every_miss_says_why() {
+    let mut silent = Station::new(Settings::default());
+    assert_eq!(look_up(&mut silent, &key("198.51.100.7")), miss(JoinEnd::NoSession));
+
+    let mut running = Station::new(Settings::default());
+    let one = peer(1);
+    running.open(1);
+    assert_eq!(look_up(&mut running, &key("198.51.100.7")), miss(JoinEnd::DumpRunning));
+    running.feed(1, &peer_up(&one, |_| {}));
+    running.feed(1, &announce(&one, &["203.0.113.0/24"], &[65_001], [10, 0, 0, 1]));
+    assert_eq!(look_up(&mut running, &key("198.51.100.7")), miss(JoinEnd::DumpRunning));
+    running.feed(1, &bmp::route_monitoring(&one, &bgp::end_of_rib(Family::IPV4_UNICAST)));
+    assert_eq!(look_up(&mut running, &key("198.51.100.7")), miss(JoinEnd::NoRoute));
+    for unusable in ["0.0.0.0", "::", "nothing"] {
+        assert_eq!(look_up(&mut running, &key(unusable)), miss(JoinEnd::NoAddress));
+    }
+    // No End-of-RIB for IPv6 was ever sent: quiet for long enough, the dump counts as over.
+    running.wait(60 * SECOND);
+    assert_eq!(look_up(&mut running, &key("2001:db8::1")), miss(JoinEnd::NoRoute));
+}
+
+#[test]
+fn routes_of_a_lost_session_serve_as_stale_until_told_again_or_expired() {
+    let mut station = station();
+    station.close(1, StreamEnd::Timeout);
+    let stale = look_up(&mut station, &key("198.51.100.7"));
+    assert_eq!((stale.end, stale.stale), (JoinEnd::Found, true));
+    assert_eq!(look_up(&mut station, &key("192.0.2.9")), miss(JoinEnd::NoSession));
+    // It comes back: what it has told again is not stale, and goes before what is.
+    let one = peer(1);
+    station.wait(SECOND);
+    station.open(2);
+    station.feed(2, &peer_up(&one, |_| {}));
+    station.feed(2, &announce(&one, &["198.51.100.0/24"], &[65_001, 65_100], [10, 0, 0, 1]));
+    let fresh = look_up(&mut station, &key("198.51.100.7"));
+    assert_eq!((fresh.peer_as, fresh.stale), (Some(65_001), false));
+    assert!(look_up(&mut station, &key("198.51.7.7")).stale);
+    station.wait(Settings::default().stale_routes_ns);
+    assert_eq!(look_up(&mut station, &key("198.51.7.7")), miss(JoinEnd::NoRoute));
+    assert_eq!(look_up(&mut station, &key("198.51.100.7")).peer_as, Some(65_001));
+}
