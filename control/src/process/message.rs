@@ -113,6 +113,9 @@ pub struct ExporterCounts {
     pub last_unix_ns: u64,
 }
 
+/// Stands for every exporter beyond the limit: the unspecified address, which no packet comes from.
+pub const OTHER: [u8; 16] = [0; 16];
+
 /// Exporters in one message.
 pub const EXPORTERS_A_MESSAGE: usize = 100;
 

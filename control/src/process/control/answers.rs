@@ -17,7 +17,7 @@ use super::Control;
 use super::dataplane::State;
 use crate::ebpf::attach;
 use crate::nic::Nic;
-use crate::process::message::{ExporterCounts, Topic};
+use crate::process::message::{ExporterCounts, OTHER, Topic};
 use crate::totals::Totals;
 
 /// What `show` can be asked.
@@ -298,9 +298,12 @@ fn ends<'a>(names: impl Iterator<Item = &'a str>, counts: &[u64]) -> Map<String,
     named.map(|(name, count)| (name.to_owned(), (*count).into())).collect()
 }
 
-/// An address as text, IPv4-mapped as IPv4.
+/// An exporter's address as text, IPv4-mapped as IPv4; what stands for all others as `other`.
 #[must_use]
 pub fn text_of(address: [u8; 16]) -> String {
+    if address == OTHER {
+        return "other".to_owned();
+    }
     IpAddr::V6(Ipv6Addr::from(address)).to_canonical().to_string()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::process::message::ExporterCounts;
+use crate::process::message::{ExporterCounts, OTHER};
 
 /// One an instance.
 #[derive(Debug, Default)]
@@ -14,10 +14,10 @@ pub(crate) struct Exporters {
 }
 
 impl Exporters {
-    /// The running process said so. At most `limit` exporters are kept.
+    /// The running process said so. At most `limit` exporters are kept, and what stands for all others.
     pub(super) fn told(&mut self, counts: &[ExporterCounts], limit: usize) {
         for counts in counts {
-            if self.now.len() < limit || self.now.contains_key(&counts.address) {
+            if self.now.len() < limit || self.now.contains_key(&counts.address) || counts.address == OTHER {
                 self.now.insert(counts.address, *counts);
             }
         }

@@ -9,7 +9,7 @@ use collector::outlet::Lease;
 use collector::schema::{Interest, Origin, RecordField, RouteField, Side, TableId};
 use output::sink::{Sink, SinkEnd, SinkError, Written};
 
-use crate::process::message::{EXPORTERS_A_MESSAGE, ExporterCounts};
+use crate::process::message::{EXPORTERS_A_MESSAGE, ExporterCounts, OTHER};
 
 /// Counted, and whether it changed since it was last taken.
 type Table = HashMap<[u8; 16], (ExporterCounts, bool)>;
@@ -31,7 +31,7 @@ pub(super) struct Changed {
 /// Looks between two takes.
 const LOOKS: u32 = 20;
 
-/// Both ends, for at most `limit` exporters; rows of others are not counted.
+/// Both ends, for at most `limit` exporters; those beyond are counted together, as [`OTHER`].
 pub(super) fn pair(limit: usize) -> (Tally, Changed) {
     let table = Arc::new(Mutex::new(Table::new()));
     (Tally { table: Arc::clone(&table), limit }, Changed { table, looks: 0 })
@@ -73,9 +73,8 @@ impl Sink for Tally {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for row in 0..batch.rows as usize {
             let Some(address) = exporters.sixteen(row) else { continue };
-            if table.len() >= self.limit && !table.contains_key(address) {
-                continue;
-            }
+            let known = table.len() < self.limit || table.contains_key(address);
+            let address = if known { address } else { &OTHER };
             let (counts, changed) = table.entry(*address).or_default();
             *changed = true;
             counts.address = *address;
@@ -103,5 +102,34 @@ impl Sink for Tally {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use collector::Outlet;
+    use collector::batch::{BatchLimits, WorkerId};
+    use collector::schema::schemas;
+
+    #[test]
+    fn exporters_beyond_the_limit_are_counted_together() {
+        let schemas = schemas(&Interest { kinds: u32::MAX, ..Interest::default() });
+        let (mut outlet, drain) =
+            Outlet::new(WorkerId(3), &schemas, 2, BatchLimits { rows: 16, octets: 4096 });
+        let batch = outlet.batch(TableId::Flows).unwrap();
+        let exporter = batch.schema.field(RecordField::Exporter).unwrap();
+        for last in [1, 2, 1, 3, 4] {
+            batch.push_sixteen(exporter, [last; 16]);
+            batch.finish_rows(1);
+        }
+        outlet.publish();
+        let (mut tally, mut changed) = pair(2);
+        tally.write(&drain.take().unwrap()).unwrap();
+        let taken = (0..LOOKS).flat_map(|_| changed.take()).flatten();
+        let mut seen: Vec<_> = taken.map(|counts| (counts.address[0], counts.flows, counts.worker)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [(0, 2, 3), (1, 2, 3), (2, 1, 3)]);
+        assert!((0..LOOKS).all(|_| changed.take().is_empty()));
     }
 }
