@@ -11,6 +11,7 @@
 //! die and come back without the other noticing more than silence.
 
 pub mod message;
+pub mod channel;
 pub mod privilege;
 pub mod control;
 pub mod dataplane;
@@ -29,7 +30,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use asynchronous::AsyncChannel;
-use message::{Channel, ChannelError, Keep, Received, Word};
+use channel::{Channel, ChannelError, Received};
+use message::{Keep, Word};
 
 /// Descriptors that control may leave here.
 const MAX_KEPT: usize = 8192;

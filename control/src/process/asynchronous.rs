@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::message::{Channel, ChannelError, Received};
+use super::channel::{Channel, ChannelError, Received};
 
 /// One end of a pair, waited for without blocking.
 #[derive(Debug)]

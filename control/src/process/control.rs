@@ -27,7 +27,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::asynchronous::AsyncChannel;
-use super::message::{Channel, ChannelError, Keep, Received, Word};
+use super::channel::{Channel, ChannelError, Received};
+use super::message::{Keep, Word};
 use super::privilege;
 use crate::config::Config;
 use crate::kernel::Follower;

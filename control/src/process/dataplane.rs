@@ -30,7 +30,8 @@ use output::distribute::Distribution;
 use output::sink::SinkLedger;
 use rustix::thread::CapabilitySet;
 
-use super::message::{Channel, ChannelError, Order, Received, Report, SinkCounts, VERSION};
+use super::channel::{Channel, ChannelError, Received};
+use super::message::{Order, Report, SinkCounts, VERSION};
 use super::privilege;
 use crate::config::Config;
 

@@ -7,9 +7,8 @@ use std::time::Instant;
 use dataplane_common::map::SlotState;
 
 use super::super::asynchronous::AsyncChannel;
-use super::super::message::{
-    Channel, ChannelError, Keep, Order, Received, Report, SinkCounts, Topic, VERSION, tame,
-};
+use super::super::channel::{Channel, ChannelError, Received};
+use super::super::message::{Keep, Order, Report, SinkCounts, Topic, VERSION, tame};
 use super::Control;
 
 /// Where a dataplane process is in its life.
