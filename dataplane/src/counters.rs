@@ -1,8 +1,8 @@
 //! The counters of all workers as one page of `u64` words that control reads while workers write.
 //!
 //! Each worker has a block: its ledgers, its gauges, one entry a ring row, one a UDP socket. It writes the block
-//! on its tick, between two steps of a sequence number, so that a reader can tell a torn copy. A worker that
-//! starts anew goes on from what the page holds: the page outlives workers and processes, and only grows.
+//! on its tick into one of two copies in turn, so that a reader never sees half a block, not even of a worker that
+//! was killed while it wrote. A worker that starts anew goes on from what the page holds: the page outlives workers and processes, and only grows.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -218,7 +218,7 @@ impl Counters {
     /// The file is not such a page or cannot be mapped.
     pub fn map(file: impl AsFd, layout: Layout) -> io::Result<Self> {
         let page = Arc::new(SharedWords::map(file, page_words(&layout))?);
-        Ok(Self { page, layout, block_words: 1 + Block::words(&layout) })
+        Ok(Self { page, layout, block_words: block_words(&layout) })
     }
 
     /// The sizes.
@@ -231,20 +231,19 @@ impl Counters {
     #[must_use]
     pub fn read(&self, worker: usize) -> Option<Block> {
         let mut block = Block::new(&self.layout);
-        let (sequence, words) = self.words(worker)?;
-        // A worker that died in mid-write leaves an odd number for ever: then what is there has to do.
+        let (sequence, copies) = self.words(worker)?;
         for attempt in 0..2000 {
             let before = sequence.load(Ordering::Acquire);
-            let mut from = words.iter();
+            let mut from = current(copies, before).iter();
             block.each(|word, _| *word = from.next().map_or(0, |word| word.load(Ordering::Relaxed)));
             fence(Ordering::Acquire);
-            if before.is_multiple_of(2) && sequence.load(Ordering::Relaxed) == before {
+            if sequence.load(Ordering::Relaxed) == before {
                 break;
             }
             if attempt < 100 {
                 std::hint::spin_loop();
             } else {
-                // The writer may have lost its core in mid-write.
+                // The writer may be far faster than this reader has a core.
                 std::thread::yield_now();
             }
         }
@@ -261,14 +260,27 @@ impl Counters {
         Some(Writer { page: self.clone(), worker, now: Block::new(&self.layout), base, kernel_drops })
     }
 
-    fn words(&self, worker: usize) -> Option<(&AtomicU64, &[AtomicU64])> {
+    /// The sequence number of a worker's block, and its two copies.
+    fn words(&self, worker: usize) -> Option<(&AtomicU64, [&[AtomicU64]; 2])> {
         let start = (worker < self.layout.workers).then_some(worker * self.block_words)?;
-        self.page.words().get(start..start + self.block_words)?.split_first()
+        let (sequence, copies) = self.page.words().get(start..start + self.block_words)?.split_first()?;
+        let (first, second) = copies.split_at(copies.len() / 2);
+        Some((sequence, [first, second]))
     }
 }
 
+/// The copy that a sequence number stands for. The other one is being written, or was left by a writer that died.
+const fn current<'p>([even, odd]: [&'p [AtomicU64]; 2], sequence: u64) -> &'p [AtomicU64] {
+    if sequence.is_multiple_of(2) { even } else { odd }
+}
+
+/// A sequence number and two copies of the block.
+fn block_words(layout: &Layout) -> usize {
+    1 + 2 * Block::words(layout)
+}
+
 fn page_words(layout: &Layout) -> usize {
-    layout.workers.max(1) * (1 + Block::words(layout))
+    layout.workers.max(1) * block_words(layout)
 }
 
 /// The writing end of one worker's block. One a worker.
@@ -301,19 +313,19 @@ impl Writer {
         self.kernel_drops.get_mut(socket)
     }
 
-    /// Writes the block: a few hundred relaxed stores, no allocation.
+    /// Writes the copy that nobody reads, then makes it the current one: a few hundred relaxed stores, no allocation.
+    /// Killed in between, the worker leaves the block as it was.
     pub(crate) fn write(&mut self) {
-        let Some((sequence, words)) = self.page.words(self.worker) else { return };
-        let odd = sequence.load(Ordering::Relaxed) | 1;
-        sequence.store(odd, Ordering::Relaxed);
+        let Some((sequence, copies)) = self.page.words(self.worker) else { return };
+        let next = sequence.load(Ordering::Relaxed).wrapping_add(1);
         fence(Ordering::Release);
-        let mut places = words.iter().zip(&self.base);
+        let mut places = current(copies, next).iter().zip(&self.base);
         self.now.each(|word, _| {
             if let Some((place, base)) = places.next() {
                 place.store(base.wrapping_add(*word), Ordering::Relaxed);
             }
         });
-        sequence.store(odd.wrapping_add(1), Ordering::Release);
+        sequence.store(next, Ordering::Release);
     }
 }
 
