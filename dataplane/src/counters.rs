@@ -270,7 +270,7 @@ impl Counters {
 }
 
 /// The copy that a sequence number stands for. The other one is being written, or was left by a writer that died.
-const fn current<'p>([even, odd]: [&'p [AtomicU64]; 2], sequence: u64) -> &'p [AtomicU64] {
+const fn current([even, odd]: [&[AtomicU64]; 2], sequence: u64) -> &[AtomicU64] {
     if sequence.is_multiple_of(2) { even } else { odd }
 }
 
