@@ -1,6 +1,6 @@
 .PHONY: demo test bench lab clean
 demo: ; @vagrant/demo.sh
 test: ; @vagrant/test.sh
-bench: ; @vagrant/provision.sh build && cargo bench -p bench
+bench: ; @vagrant/bench.sh
 lab: ; @vagrant/lab.sh keep
 clean: ; @cargo clean && rm -rf out

@@ -44,7 +44,7 @@ pub(crate) struct Open<W> {
 }
 
 impl<W> Files<W> {
-    /// Makes the directory and takes the names of what a killed predecessor left behind.
+    /// Makes the directory. A temporary file that a killed predecessor left stays; its name is not used again.
     pub(crate) fn new(rotation: Rotation, extension: &'static str) -> Result<Self, SinkError> {
         fs::create_dir_all(&rotation.path).map_err(|source| file_error(&rotation.path, source))?;
         Ok(Self { rotation, extension, open: HashMap::new(), period: 0 })
