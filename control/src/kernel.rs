@@ -8,6 +8,7 @@
     reason = "netlink has hundreds of messages and attributes, and grows: those that are not named change nothing"
 )]
 
+pub mod ask;
 pub mod dump;
 pub mod follow;
 
@@ -52,6 +53,9 @@ pub enum KernelError {
     /// A dump failed.
     #[error("cannot read links and addresses: {0}")]
     Dump(#[from] rtnetlink::Error),
+    /// The kernel answered something else.
+    #[error("netlink: {0}")]
+    Answer(String),
     /// The socket was closed.
     #[error("the netlink socket closed")]
     Closed,

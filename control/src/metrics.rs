@@ -150,6 +150,11 @@ fn packets(page: &mut Page, totals: &Totals) {
         }
     }
     page.sample(name, &[("end", "lost_in_crash"), ("by", "control")], totals.packets_lost());
+    let name = "millrace_device_received_packets_total";
+    page.family(name, "counter", "Packets that the kernel counted on a device since the program runs there.");
+    for device in totals.received.iter().flat_map(|received| &received.devices) {
+        page.sample(name, &[("device", &device.device)], device.most);
+    }
     let name = "millrace_steered_packets_total";
     page.family(name, "counter", "Frames that XDP redirected to a ring, by device, queue and slot.");
     for ring in &totals.rings {

@@ -58,6 +58,23 @@ pub const DRIVERS: &[Driver] = &[
     Driver { name: "vmxnet3", xdp_mtu: 3_000, resets_link: true },
 ];
 
+/// Drivers whose `rx_packets` holds each frame that the program saw once, also those that it dropped or
+/// redirected, in native and in generic mode.
+///
+/// A veth counts at the ring of its end (`veth_xdp_rcv`) with a native program, and the frames that its peer put into
+/// the backlog without; both are what the program then sees. Others are shown beside the program's count but not held
+/// against it: `mlx5_core` and `mlx4_en` leave out what a native program consumes (their `rx_xdp_drop` and
+/// `rx_xdp_redirect`), `bnxt_en` counts in hardware, once a second, what never reaches the program too, and the Intel
+/// drivers and `virtio_net`, which count each buffer, also count those that they discard as damaged or for want of
+/// memory before the program runs.
+const COUNTED_AS_SEEN: &[&str] = &["veth"];
+
+/// Whether the kernel's `rx_packets` of a device with this driver is exactly what an XDP program there saw.
+#[must_use]
+pub fn counts_as_seen(driver: Option<&str>) -> bool {
+    driver.is_some_and(|driver| COUNTED_AS_SEEN.contains(&driver))
+}
+
 impl Nic {
     /// Reads a device of this network namespace; `None`: there is none of that name. `kind` is what netlink says
     /// of a virtual device.

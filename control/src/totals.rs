@@ -1,6 +1,7 @@
 //! Every counter of an instance at one moment, and the chain that holds them against each other.
 //!
 //! ```text
+//! received by devices         ==  sum over XDP's frame ends
 //! XDP redirected (row, slot)  ==  worker received + rx_dropped + ring_full + lost in crashes
 //! SK_REUSEPORT selected       ==  worker received + dropped at the socket + lost in crashes
 //! worker received             ==  sum over the worker's packet ends
@@ -20,6 +21,45 @@ use output::sink::SinkEnd;
 use serde::{Deserialize, Serialize};
 
 use crate::process::message::SinkCounts;
+
+/// A device that runs the program, and how many packets the kernel counted as received there meanwhile.
+///
+/// Bounds, since a device cannot be read at the very moment at which the program comes or goes; they are one number
+/// unless packets came in at that moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceTotals {
+    /// Name of the device.
+    pub device: String,
+    /// At least so many.
+    pub least: u64,
+    /// At most so many.
+    pub most: u64,
+    /// Whether the kernel counts on this device exactly what the program sees ([`crate::nic::counts_as_seen`]).
+    pub held: bool,
+}
+
+/// What the kernel counted as received, beside what the program has seen in the same time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// One a device that runs the program.
+    pub devices: Vec<DeviceTotals>,
+    /// Frames that the program has ended, on all of them.
+    pub frames: u64,
+}
+
+impl Received {
+    /// What the kernel counted, next to the program's count, if those two cannot be the same; where one of the
+    /// devices does not count exactly there is nothing to compare.
+    fn difference(&self) -> Option<(u64, u64)> {
+        if self.devices.is_empty() || !self.devices.iter().all(|device| device.held) {
+            return None;
+        }
+        let least = self.devices.iter().map(|device| device.least).sum();
+        let most = self.devices.iter().map(|device| device.most).sum();
+        let nearest = self.frames.clamp(least, most);
+        (nearest != self.frames).then_some((nearest, self.frames))
+    }
+}
 
 /// One ring of one worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +111,8 @@ pub struct SinkTotals {
 /// Everything at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// What devices received; absent without programs, and when a device has just gone.
+    pub received: Option<Received>,
     /// Frames by their end in XDP; their sum is all that devices gave to the program.
     pub frames: [u64; PacketEnd::COUNT],
     /// Packets by their end in SK_REUSEPORT.
@@ -168,6 +210,9 @@ impl Totals {
                 found.push(Difference { link, place, left, right });
             }
         };
+        if let Some((kernel, program)) = self.received.as_ref().and_then(Received::difference) {
+            hold("received by devices = xdp ends", String::new(), kernel, program);
+        }
         let redirected = self.frames.get(PacketEnd::Redirected.index()).copied().unwrap_or(0);
         let rings = self.rings.iter().map(|ring| ring.redirected).sum();
         hold("xdp redirected = by ring", String::new(), redirected, rings);
@@ -264,7 +309,9 @@ mod tests {
         block.sockets = vec![SocketCounters { received: 3, ..SocketCounters::default() }];
         let mut frames = [0; PacketEnd::COUNT];
         frames[PacketEnd::Redirected.index()] = 15;
+        let device = |least: u64, most: u64| DeviceTotals { device: "eth0".into(), least, most, held: true };
         Totals {
+            received: Some(Received { devices: vec![device(10, 10), device(6, 7)], frames: 17 }),
             frames,
             selections: [0; PacketEnd::COUNT],
             workers: vec![block],
@@ -284,6 +331,17 @@ mod tests {
     fn a_balanced_chain_has_no_difference() {
         assert_eq!(balanced().differences(), []);
         assert_eq!((balanced().unexplained(), balanced().rows(), balanced().packets_lost()), (0, 30, 4));
+    }
+
+    #[test]
+    fn a_device_that_does_not_count_exactly_is_not_held() {
+        let mut totals = balanced();
+        let received = totals.received.as_mut().unwrap();
+        received.devices[1].held = false;
+        received.frames = 1_000;
+        assert_eq!(totals.differences(), []);
+        totals.received = None;
+        assert_eq!(totals.differences(), []);
     }
 
     #[test]
@@ -310,7 +368,9 @@ mod tests {
 
     #[test]
     fn every_link_notices_one_unit() {
-        let breaks: [fn(&mut Totals); 7] = [
+        let breaks: [fn(&mut Totals); 9] = [
+            |t| t.received.as_mut().unwrap().frames += 1,
+            |t| t.received.as_mut().unwrap().frames -= 2,
             |t| t.frames[PacketEnd::Redirected.index()] += 1,
             |t| t.rings[0].dropped += 1,
             |t| t.sockets[0].selected = Some(4),

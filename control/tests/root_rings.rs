@@ -16,6 +16,7 @@ use collector::schema::{Schema, TableId};
 use collector::settings::PortProtocol;
 use collector::{Drain, Outlet, Schemas};
 use control::ebpf::{Attachment, LoadSettings, Mode, Programs, attach};
+use control::kernel::ask;
 use dataplane::counters::{Block, Counters, Layout};
 use dataplane::inbox;
 use dataplane::ring::{self, Ring};
@@ -106,6 +107,8 @@ struct Steered {
     programs: Programs,
     /// By worker, then by queue.
     rings: Vec<Vec<Ring>>,
+    /// What the kernel had received just before the program came, and just after.
+    opened: [u64; 2],
 }
 
 fn steer(mode: Mode, settings: &RingSettings) -> Steered {
@@ -137,10 +140,12 @@ fn steer(mode: Mode, settings: &RingSettings) -> Steered {
             rings[slot as usize].push(ring);
         }
     }
+    let before = ask::received(device).unwrap();
     let attached = programs.attach("eth0", mode).unwrap();
+    let opened = [before, ask::received(device).unwrap()];
     let wanted = if mode == Mode::Native { Attachment::Native } else { Attachment::Generic };
     assert_eq!(attached.attachment, wanted);
-    Steered { programs, rings }
+    Steered { programs, rings, opened }
 }
 
 fn start(worker: usize, rings: Vec<Ring>, counters: &Counters) -> (Running, Drain) {
@@ -238,6 +243,17 @@ fn assert_rings_balance(programs: &Programs, worker: usize, block: &Block) {
     }
 }
 
+/// The kernel's own count of the device's packets is what the program has seen, whatever became of each.
+fn assert_the_kernel_received(steered: &Steered) {
+    let received = || ask::received(attach::device_index("eth0").unwrap()).unwrap();
+    let seen = || steered.programs.tables.counters.frame_ends().unwrap().iter().sum::<u64>();
+    let [before, after] = steered.opened;
+    assert!(after - before <= 4, "{} packets came in while the program was attached", after - before);
+    // A neighbour or router solicitation may be on its way between the two counts.
+    wait_for("both counts to agree", || (received() - after..=received() - before).contains(&seen()));
+    assert!(seen() > 0);
+}
+
 fn every_frame_reaches_its_worker(mode: Mode, lab: &Topology) {
     let settings = RingSettings { copy: Copy::Always, ..RingSettings::default() };
     let mut steered = steer(mode, &settings);
@@ -265,6 +281,7 @@ fn every_frame_reaches_its_worker(mode: Mode, lab: &Topology) {
         by_row.iter().filter(|frames| **frames > 0).count() >= 2,
         "several queues carry frames: {by_row:?}"
     );
+    assert_the_kernel_received(&steered);
     // Everything is closed: the same queues can be had again at once.
     steered.programs.detach("eth0").unwrap();
     for queue in 0..QUEUES {

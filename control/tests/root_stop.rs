@@ -84,6 +84,12 @@ fn terminate_under_load(mode: &str) {
         assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
         assert_eq!(ended.totals["differences"], serde_json::json!([]), "{}", ended.totals);
         assert_eq!(ended.totals["unexplained"], 0);
+        if mode != "socket" {
+            // The first link of the chain was held: the kernel's own count of the device.
+            let (most, seen) = (number(&ended.totals, "/received/0/most"), sum(&ended.totals, "/xdp"));
+            assert_eq!(ended.totals["received"][0]["exact"], true, "{}", ended.totals);
+            assert!(most > 200 && most >= seen, "{most} received, {seen} seen");
+        }
         let rows = number(&ended.totals, "/rows");
         assert!(rows > 0);
         assert_eq!(number(&ended.totals, "/sinks/json/written"), rows);

@@ -10,6 +10,7 @@
 pub(crate) mod plane;
 mod dataplane;
 mod reading;
+mod reception;
 mod exporters;
 pub mod answers;
 
@@ -175,7 +176,7 @@ impl Control {
             plane.steer(&config, workers, SlotState::Empty).map_err(host)?;
         }
         plane.fill(&config, &wanted).map_err(host)?;
-        plane.reconcile(&config, &wanted).map_err(host)?;
+        plane.reconcile(&config, &wanted, follower.state()).map_err(host)?;
         plane.open(&config).map_err(host)?;
         let (asked, questions) = mpsc::channel(64);
         metrics::serve(config.metrics.listen, asked.clone()).await.map_err(host)?;
@@ -272,10 +273,11 @@ impl Control {
     /// The kernel's links or addresses have changed: so do the maps.
     fn reconcile(&mut self) {
         let wanted = desired(self.follower.state(), &self.config);
-        let devices_changed = self.plane.reconcile(&self.config, &wanted).unwrap_or_else(|error| {
-            tracing::error!("the maps could not follow the kernel: {error}");
-            false
-        });
+        let devices_changed =
+            self.plane.reconcile(&self.config, &wanted, self.follower.state()).unwrap_or_else(|error| {
+                tracing::error!("the maps could not follow the kernel: {error}");
+                false
+            });
         if devices_changed && self.plane.programs.is_some() && self.stopping.is_none() {
             if let Err(error) = self.plane.open(&self.config) {
                 tracing::error!("no rows for the rings: {error}");

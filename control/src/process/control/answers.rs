@@ -265,6 +265,12 @@ pub fn counters(totals: &Totals) -> Value {
             (sink.name.clone(), ends.into())
         })
         .collect();
+    let received: Vec<Value> = totals
+        .received
+        .iter()
+        .flat_map(|received| &received.devices)
+        .map(|d| json!({"device": d.device, "least": d.least, "most": d.most, "exact": d.held}))
+        .collect();
     let joins = |side: usize| ends(JoinEnd::ALL.iter().map(|end| end.name()), &ledgers.joins[side]);
     let differences = totals
         .differences()
@@ -272,6 +278,7 @@ pub fn counters(totals: &Totals) -> Value {
         .map(|d| json!({"link": d.link, "place": d.place, "left": d.left, "right": d.right}));
     json!({
         "packets": packets,
+        "received": received,
         "xdp": ends(PacketEnd::ALL.iter().map(|end| end.name()), &totals.frames),
         "sockets": ends(PacketEnd::ALL.iter().map(|end| end.name()), &totals.selections),
         "messages": messages,

@@ -10,9 +10,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use dataplane_common::map::SlotState;
 
 use super::StartError;
+use super::reception::Reception;
 use crate::config::{Alias, Config, Mode};
 use crate::ebpf::attach::{self, Attached, Attachment};
 use crate::ebpf::{EbpfError, LoadSettings, Programs, TableLimits};
+use crate::kernel::KernelState;
 use crate::nic::Nic;
 use crate::process::dataplane::ring_settings;
 use crate::process::privilege;
@@ -43,6 +45,8 @@ pub(crate) struct Plane {
     held: Tables,
     /// Devices that run the program.
     pub(crate) attached: BTreeMap<String, Attached>,
+    /// What these devices have received since.
+    pub(crate) reception: Reception,
     pub(crate) rings: Vec<RingRow>,
     /// Rows of queues that are no more: what was counted there still counts.
     pub(crate) past: Vec<RingRow>,
@@ -60,6 +64,7 @@ impl Plane {
             programs,
             held: Tables::default(),
             attached: BTreeMap::new(),
+            reception: Reception::default(),
             rings: Vec::new(),
             past: Vec::new(),
             socket_rows: Vec::new(),
@@ -148,13 +153,30 @@ impl Plane {
     }
 
     /// Takes the steps from what the maps hold to `wanted`. Returns whether a device came or went.
-    pub(crate) fn reconcile(&mut self, config: &Config, wanted: &Tables) -> Result<bool, EbpfError> {
-        let before = self.held.devices.clone();
-        for step in self.held.steps_to(wanted) {
-            self.take(config, &step)?;
-            self.held.apply(&step);
+    pub(crate) fn reconcile(
+        &mut self,
+        config: &Config,
+        wanted: &Tables,
+        kernel: &KernelState,
+    ) -> Result<bool, EbpfError> {
+        let devices_change = self.held.devices != wanted.devices;
+        let before = devices_change
+            .then(|| Reception::before(wanted.devices.values().copied(), || self.frames_seen()));
+        let taken = self.held.steps_to(wanted).iter().try_for_each(|step| {
+            self.take(config, step)?;
+            self.held.apply(step);
+            Ok(())
+        });
+        if let Some(before) = before {
+            self.reception = Reception::opened(&before, self.attached.values(), kernel);
         }
-        Ok(before != self.held.devices)
+        taken.map(|()| devices_change)
+    }
+
+    /// Every frame that the program has ended.
+    pub(crate) fn frames_seen(&self) -> u64 {
+        let ends = self.programs.as_ref().and_then(|programs| programs.tables.counters.frame_ends().ok());
+        ends.map_or(0, |ends| ends.iter().sum())
     }
 
     fn take(&mut self, config: &Config, step: &Step) -> Result<(), EbpfError> {
@@ -276,12 +298,14 @@ impl Plane {
 
     /// Takes the program off every device.
     pub(crate) fn detach(&mut self) {
+        let before = Reception::before(self.reception.indexes(), || self.frames_seen());
         let Some(programs) = &mut self.programs else { return };
         for device in std::mem::take(&mut self.attached).into_keys() {
             if let Err(error) = programs.detach(&device) {
                 tracing::error!("device {device}: {error}");
             }
         }
+        self.reception.closed(&before);
     }
 
     /// Takes everything of this instance out of the kernel.

@@ -24,6 +24,7 @@ impl Control {
             totals.selections =
                 since(counters.socket_ends().unwrap_or([0; PacketEnd::COUNT]), &self.base.selections);
             self.rings(counters, &mut totals);
+            totals.received = self.plane.reception.now(self.plane.frames_seen());
         }
         self.udp(&mut totals);
         for (n, name) in sinks::names(&self.config).into_iter().enumerate() {
