@@ -182,8 +182,8 @@ def judge(e, say):
     prove(f"{workers} workers delivered", workers >= 2)
     prove(
         f"Parquet holds {e.parquet.get('flow', 0)} flows and {e.parquet.get('route', 0)} routes; "
-        f"{e.totals['sinks']['parquet'].get('lost_in_crash', 0)} rows stood in {e.headless} files whose end the kill took",
-        e.parquet.get("flow") and e.parquet.get("route"),
+        f"{e.totals['sinks']['parquet'].get('lost_in_crash', 0)} rows stood in files whose end the kill took",
+        e.parquet.get("flow") and e.parquet.get("route") and not e.headless,
     )
     prove(
         f"TERM stopped it in {e.stop_s:.1f} s with status {e.status}; left behind: {', '.join(e.left) or 'nothing'}",

@@ -20,8 +20,6 @@ use dataplane::counters::{Block, Gauges};
 use output::sink::SinkEnd;
 use serde::{Deserialize, Serialize};
 
-use crate::process::message::SinkCounts;
-
 /// A device that runs the program, and how many packets the kernel counted as received there meanwhile.
 ///
 /// Bounds, since a device cannot be read at the very moment at which the program comes or goes; they are one number
@@ -130,8 +128,6 @@ pub struct Totals {
 /// What earlier dataplane processes left, and where the counters of maps stood when the instance began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
-    /// Rows by sink and end of processes that have ended.
-    pub sinks: Vec<SinkCounts>,
     /// Rows lost by sink, as [`SinkTotals::lost`].
     pub rows_lost: Vec<i64>,
     /// Frames lost by (ring row, worker).
@@ -264,23 +260,10 @@ impl Totals {
 }
 
 impl Base {
-    /// A dataplane process has ended, and `sinks` was the last that it said: its counts stay, and what of its
-    /// rows reached no sink is lost. `totals` still counts it.
-    pub fn ended(&mut self, totals: &Totals, sinks: &[SinkCounts]) {
-        self.sinks.resize(totals.sinks.len(), SinkCounts::default());
-        for (base, counts) in self.sinks.iter_mut().zip(sinks) {
-            base.offered += counts.offered;
-            base.ends.resize(SinkEnd::COUNT, 0);
-            add(&mut base.ends, &counts.ends);
-        }
+    /// A dataplane process has ended and its sinks' ledgers are settled: what of its rows reached no end is lost.
+    pub fn ended(&mut self, totals: &Totals) {
         let rows = totals.rows();
-        // What was held in a file without its end went with the process.
-        let held = SinkEnd::Held.index();
-        for held in self.sinks.iter_mut().filter_map(|base| base.ends.get_mut(held)) {
-            *held = 0;
-        }
-        let ended = |sink: &SinkTotals| sink.ends.iter().sum::<u64>() - sink.ends[held];
-        let lost = |sink: &SinkTotals| rows.wrapping_sub(ended(sink)).cast_signed();
+        let lost = |sink: &SinkTotals| rows.wrapping_sub(sink.ends.iter().sum()).cast_signed();
         self.rows_lost = totals.sinks.iter().map(lost).collect();
     }
 }
@@ -350,20 +333,14 @@ mod tests {
         totals.sinks[0].lost = 0;
         assert_eq!(totals.unexplained(), 4);
         let mut base = Base::default();
-        let said = SinkCounts { offered: 26, ends: vec![25, 0, 0, 0, 1, 0] };
-        base.ended(&totals, std::slice::from_ref(&said));
-        assert_eq!((base.rows_lost.clone(), base.sinks.clone()), (vec![4], vec![said]));
+        base.ended(&totals);
+        assert_eq!(base.rows_lost, [4]);
         totals.sinks[0].lost = base.rows_lost[0];
         assert_eq!(totals.unexplained(), 0);
         // A sink that wrote rows which the page did not count yet.
         totals.sinks[0].ends[0] += 9;
-        base.ended(&totals, &[]);
+        base.ended(&totals);
         assert_eq!(base.rows_lost, [-5]);
-        // Four of those that it wrote stand in a file that nobody can read.
-        totals.sinks[0].ends[0] -= 4;
-        totals.sinks[0].ends[SinkEnd::Held.index()] += 4;
-        base.ended(&totals, &[]);
-        assert_eq!(base.rows_lost, [-1]);
     }
 
     #[test]

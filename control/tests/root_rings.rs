@@ -37,7 +37,7 @@ const PORT: u16 = 4739;
 const ROUTERS: u8 = 16;
 /// The ring of one queue between the two ends of a veth holds 256 frames; what is beyond is lost before XDP.
 const BURST: u64 = 64;
-const LAYOUT: Layout = Layout { workers: WORKERS as usize, rings: QUEUES as usize, sockets: 1 };
+const LAYOUT: Layout = Layout { workers: WORKERS as usize, rings: QUEUES as usize, sockets: 1, others: 0 };
 
 /// An IPFIX message without sets (RFC 7011 3.1): version 10, length 16, export time, sequence, domain.
 const MESSAGE: [u8; 16] = [0, 10, 0, 16, 0x65, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];

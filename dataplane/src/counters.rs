@@ -22,6 +22,21 @@ pub struct Layout {
     pub rings: usize,
     /// UDP sockets of each worker.
     pub sockets: usize,
+    /// Words behind the workers' blocks that others lay out: the ledgers of sinks.
+    pub others: usize,
+}
+
+/// Words of the page that no worker writes. Keeps the page mapped.
+#[derive(Clone, Debug)]
+pub struct Others {
+    page: Arc<SharedWords>,
+    range: std::ops::Range<usize>,
+}
+
+impl AsRef<[AtomicU64]> for Others {
+    fn as_ref(&self) -> &[AtomicU64] {
+        self.page.words().get(self.range.clone()).unwrap_or_default()
+    }
 }
 
 /// One ring of one worker, since the page was made.
@@ -260,6 +275,13 @@ impl Counters {
         Some(Writer { page: self.clone(), worker, now: Block::new(&self.layout), base, kernel_drops })
     }
 
+    /// `words` of the [`Layout::others`], from `start` of them on. Empty: there are not so many.
+    #[must_use]
+    pub fn others(&self, start: usize, words: usize) -> Others {
+        let first = self.layout.workers.max(1) * self.block_words + start;
+        Others { page: Arc::clone(&self.page), range: first..first + words }
+    }
+
     /// The sequence number of a worker's block, and its two copies.
     fn words(&self, worker: usize) -> Option<(&AtomicU64, [&[AtomicU64]; 2])> {
         let start = (worker < self.layout.workers).then_some(worker * self.block_words)?;
@@ -280,7 +302,7 @@ fn block_words(layout: &Layout) -> usize {
 }
 
 fn page_words(layout: &Layout) -> usize {
-    layout.workers.max(1) * block_words(layout)
+    layout.workers.max(1) * block_words(layout) + layout.others
 }
 
 /// The writing end of one worker's block. One a worker.
@@ -334,7 +356,7 @@ mod tests {
     use super::*;
     use collector::ledger::PacketEnd;
 
-    const LAYOUT: Layout = Layout { workers: 2, rings: 3, sockets: 2 };
+    const LAYOUT: Layout = Layout { workers: 2, rings: 3, sockets: 2, others: 4 };
 
     #[test]
     fn counters_outlive_their_writer_and_gauges_do_not() {
@@ -397,6 +419,18 @@ mod tests {
             (0..1000).for_each(|_| std::hint::spin_loop());
         }
         watching.join().unwrap();
+    }
+
+    #[test]
+    fn words_of_others_are_nobodys_block() {
+        let file = Counters::file(&LAYOUT).unwrap();
+        let page = Counters::map(&file, LAYOUT).unwrap();
+        page.others(1, 3).as_ref().iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
+        assert_eq!(page.read(1), Some(Block::new(&LAYOUT)));
+        let again = Counters::map(&file, LAYOUT).unwrap().others(0, 4);
+        let read: Vec<u64> = again.as_ref().iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        assert_eq!(read, [0, u64::MAX, u64::MAX, u64::MAX]);
+        assert!(page.others(2, 3).as_ref().is_empty());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use dataplane::worker::{Remains, Start, Worker};
 use lab::exporter::Router;
 use lab::frame::Frame;
 
-const LAYOUT: Layout = Layout { workers: 1, rings: 1, sockets: 1 };
+const LAYOUT: Layout = Layout { workers: 1, rings: 1, sockets: 1, others: 0 };
 
 struct Bench {
     worker: Worker,

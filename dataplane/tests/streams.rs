@@ -22,7 +22,7 @@ use dataplane::worker::{Ask, Remains, Running, Start, spawn};
 use lab::exporter::Router;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
-const LAYOUT: Layout = Layout { workers: 1, rings: 0, sockets: 0 };
+const LAYOUT: Layout = Layout { workers: 1, rings: 0, sockets: 0, others: 0 };
 
 struct Bench {
     running: Running,

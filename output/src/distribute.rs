@@ -9,10 +9,13 @@ use collector::Now;
 use collector::outlet::{Drain, Lease};
 use crossbeam_queue::ArrayQueue;
 
-use crate::sink::{Sink, SinkEnd, SinkLedger, Written};
+use crate::sink::{Sink, SinkEnd, SinkLedger};
 
 const IDLE: Duration = Duration::from_millis(2);
 const TICK: Duration = Duration::from_millis(200);
+
+/// A sink under its name, as metrics show it, and the ledger that it counts in.
+pub type Named = (String, Box<dyn Sink>, SinkLedger);
 
 /// The running sinks. One a dataplane process.
 #[derive(Debug)]
@@ -31,21 +34,18 @@ struct SinkThread {
 }
 
 impl Distribution {
-    /// Starts a thread a sink and one that hands out. `queue` is the number of batches that may wait for one sink.
+    /// Starts a thread a sink, which counts in the ledger beside it, and one that hands out. `queue` is the number of
+    /// batches that may wait for one sink.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(
-        drains: Vec<Drain>,
-        sinks: Vec<(String, Box<dyn Sink>)>,
-        queue: usize,
-    ) -> std::io::Result<Self> {
+    pub fn start(drains: Vec<Drain>, sinks: Vec<Named>, queue: usize) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut queues = Vec::new();
         let mut threads = Vec::new();
-        for (name, sink) in sinks {
+        for (name, sink, ledger) in sinks {
             let waiting = Arc::new(ArrayQueue::<Lease>::new(queue.max(1)));
-            let ledger = Arc::new(SinkLedger::default());
+            let ledger = Arc::new(ledger);
             let stop = Arc::new(AtomicBool::new(false));
             let thread = thread::Builder::new().name(format!("sink-{name}")).spawn({
                 let (waiting, ledger, stop, name) =
@@ -68,7 +68,7 @@ impl Distribution {
                             let rows = u64::from(lease.rows);
                             ledger.offer(rows);
                             if waiting.push(lease.clone()).is_err() {
-                                ledger.count(&Written::all(SinkEnd::QueueFull, rows));
+                                ledger.count(SinkEnd::QueueFull, rows);
                             }
                             thread.unpark();
                         }
@@ -121,7 +121,7 @@ fn serve(
     let mut complain = |error: &crate::sink::SinkError| {
         // One line a second at most: a full disk says the same for every batch.
         if complained.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
-            tracing::error!(sink = name, "{error}");
+            tracing::error!(sink = name, "{error}: its rows are counted as lost");
             complained = Some(Instant::now());
         }
     };
@@ -130,12 +130,8 @@ fn serve(
         let mut idle = true;
         while let Some(lease) = waiting.pop() {
             idle = false;
-            match sink.write(&lease) {
-                Ok(written) => ledger.count(&written),
-                Err(error) => {
-                    ledger.count(&Written::all(SinkEnd::Failed, u64::from(lease.rows)));
-                    complain(&error);
-                }
+            if let Err(error) = sink.write(&lease, ledger) {
+                complain(&error);
             }
             if ticked.elapsed() >= TICK {
                 break;
@@ -143,10 +139,9 @@ fn serve(
         }
         if ticked.elapsed() >= TICK {
             ticked = Instant::now();
-            if let Err(error) = sink.tick(now(started)) {
+            if let Err(error) = sink.tick(now(started), ledger) {
                 complain(&error);
             }
-            ledger.settle(&sink.settled());
         }
         if idle {
             if stopping {
@@ -155,10 +150,9 @@ fn serve(
             thread::park_timeout(TICK);
         }
     }
-    if let Err(error) = sink.finish() {
+    if let Err(error) = sink.finish(ledger) {
         complain(&error);
     }
-    ledger.settle(&sink.settled());
 }
 
 fn now(started: Instant) -> Now {

@@ -1,8 +1,9 @@
 //! Rows -> files: one file a kind and worker, written as `.tmp`, completed by a rename, rotated by wall time,
-//! the oldest complete files removed when the sink's share of the disk is used up.
+//! the oldest complete files removed when the sink's share of the disk is used up. What a killed process left
+//! unfinished is finished by the next one, as far as it can be read.
 
-use std::fs::{self, File};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,8 +14,9 @@ use collector::outlet::Lease;
 use collector::schema::Interest;
 use hashbrown::HashMap;
 
+use crate::journal::Step;
 use crate::json::Encoder;
-use crate::sink::{Sink, SinkEnd, SinkError, Written, kind_of};
+use crate::sink::{Sink, SinkEnd, SinkError, SinkLedger, kind_of};
 
 /// Where files go and when they end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,15 +41,46 @@ pub(crate) struct Files<W> {
 #[derive(Debug)]
 pub(crate) struct Open<W> {
     pub(crate) writer: W,
+    pub(crate) names: Names,
+}
+
+/// The two names of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
     pub(crate) temporary: PathBuf,
-    complete: PathBuf,
+    pub(crate) complete: PathBuf,
+}
+
+impl Names {
+    /// Gives the file its lasting name.
+    pub(crate) fn keep(&self) -> Result<(), SinkError> {
+        fs::rename(&self.temporary, &self.complete).map_err(|source| file_error(&self.complete, source))
+    }
 }
 
 impl<W> Files<W> {
-    /// Makes the directory. A temporary file that a killed predecessor left stays; its name is not used again.
-    pub(crate) fn new(rotation: Rotation, extension: &'static str) -> Result<Self, SinkError> {
+    /// Makes the directory and finishes what a killed predecessor left there: `mend` cuts a file down to what can
+    /// be read, and says whether anything can. A file that another process still writes is left alone.
+    pub(crate) fn new(
+        rotation: Rotation,
+        extension: &'static str,
+        mend: impl Fn(&mut File) -> io::Result<bool>,
+    ) -> Result<Self, SinkError> {
         fs::create_dir_all(&rotation.path).map_err(|source| file_error(&rotation.path, source))?;
-        Ok(Self { rotation, extension, open: HashMap::new(), period: 0 })
+        let files = Self { rotation, extension, open: HashMap::new(), period: 0 };
+        for path in files.listing()?.map(|entry| entry.path()) {
+            let complete = path.with_extension("");
+            let left = path.extension().is_some_and(|last| last == "tmp")
+                && complete.extension().is_some_and(|last| last == extension)
+                && is_ours(&complete);
+            if left && let Err(error) = finish_left(&path, &complete, &mend) {
+                tracing::warn!(
+                    "{}: left by a process that ended early, cannot be finished: {error}",
+                    path.display()
+                );
+            }
+        }
+        Ok(files)
     }
 
     /// The open file of a kind and worker, made with `make` if there is none.
@@ -62,43 +95,55 @@ impl<W> Files<W> {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => {
                 let stem = format!("{}-{}-w{}", kind.name(), stamp(SystemTime::now()), worker.0);
-                let (complete, temporary) = names(&self.rotation.path, &stem, self.extension);
-                let file = File::create(&temporary).map_err(|source| file_error(&temporary, source))?;
-                let writer = make(file, &temporary)?;
-                Ok(entry.insert(Open { writer, temporary, complete }))
+                let names = free(&self.rotation.path, &stem, self.extension);
+                let file = File::create(&names.temporary)
+                    .and_then(|file| file.try_lock().map(|()| file).map_err(io::Error::from))
+                    .map_err(|source| file_error(&names.temporary, source))?;
+                let writer = make(file, &names.temporary)?;
+                Ok(entry.insert(Open { writer, names }))
             }
         }
+    }
+
+    /// Gives up a file that cannot be written any more: it is removed, and its writer returned.
+    pub(crate) fn give_up(&mut self, kind: Kind, worker: WorkerId) -> Option<W> {
+        let open = self.open.remove(&(kind, worker))?;
+        if let Err(error) = fs::remove_file(&open.names.temporary) {
+            tracing::warn!("{}: {error}", open.names.temporary.display());
+        }
+        Some(open.writer)
     }
 
     /// Completes every file when its time is over.
     pub(crate) fn tick(
         &mut self,
         now: Now,
-        finish: impl FnMut(W, &Path) -> Result<(), SinkError>,
+        close: impl FnMut(W, &Names) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
         let period = now.unix_ns / 1_000_000_000 / self.rotation.rotate_s.max(1);
         if period == self.period {
             return Ok(());
         }
         self.period = period;
-        self.complete(finish)
+        self.complete(close)
     }
 
-    /// Completes every open file: what `finish` leaves is renamed to its lasting name.
+    /// Completes every open file: `close` gives it its end and its lasting name.
     pub(crate) fn complete(
         &mut self,
-        mut finish: impl FnMut(W, &Path) -> Result<(), SinkError>,
+        mut close: impl FnMut(W, &Names) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
         let mut first_error = None;
         for (_, open) in self.open.drain() {
-            let done = finish(open.writer, &open.temporary).and_then(|()| {
-                fs::rename(&open.temporary, &open.complete)
-                    .map_err(|source| file_error(&open.complete, source))
-            });
-            first_error = first_error.or(done.err());
+            first_error = first_error.or(close(open.writer, &open.names).err());
         }
         self.make_room()?;
         first_error.map_or(Ok(()), Err)
+    }
+
+    fn listing(&self) -> Result<impl Iterator<Item = fs::DirEntry>, SinkError> {
+        let listing = fs::read_dir(&self.rotation.path);
+        Ok(listing.map_err(|source| file_error(&self.rotation.path, source))?.flatten())
     }
 
     /// Removes the oldest complete files of this sink until the rest fits its share.
@@ -107,9 +152,7 @@ impl<W> Files<W> {
             return Ok(());
         }
         let mut files = Vec::new();
-        let listing =
-            fs::read_dir(&self.rotation.path).map_err(|source| file_error(&self.rotation.path, source))?;
-        for entry in listing.flatten() {
+        for entry in self.listing()? {
             let path = entry.path();
             if let Ok(meta) = entry.metadata()
                 && path.extension().is_some_and(|extension| extension == self.extension)
@@ -132,21 +175,47 @@ impl<W> Files<W> {
 }
 
 /// Whether a file's name is one that this sink gives: `KIND-YYYYMMDDTHHMMSSZ-wN..`.
-fn is_ours(path: &Path) -> bool {
+pub(crate) fn is_ours(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     let Some((kind, rest)) = name.split_once('-') else { return false };
     Kind::ALL.iter().any(|known| known.name() == kind) && rest.len() > 18 && rest.get(16..18) == Some("-w")
 }
 
-/// A name that is free: two files of one second get a number.
-fn names(directory: &Path, stem: &str, extension: &str) -> (PathBuf, PathBuf) {
+/// Completes or removes one file that nobody writes any more.
+fn finish_left(path: &Path, complete: &Path, mend: impl Fn(&mut File) -> io::Result<bool>) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    if let Err(error) = file.try_lock() {
+        return match error {
+            fs::TryLockError::WouldBlock => Ok(()),
+            fs::TryLockError::Error(error) => Err(error),
+        };
+    }
+    if mend(&mut file)? {
+        file.sync_data()?;
+        tracing::info!("{}: left by a process that ended early, finished", complete.display());
+        fs::rename(path, complete)
+    } else {
+        tracing::warn!("{}: left by a process that ended early, unreadable: removed", path.display());
+        fs::remove_file(path)
+    }
+}
+
+/// The name that a file has until it is complete.
+pub(crate) fn temporary(complete: &Path) -> PathBuf {
+    let mut name = complete.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+/// Names that are free: two files of one second get a number.
+fn free(directory: &Path, stem: &str, extension: &str) -> Names {
     let mut number = 1_u32;
     loop {
         let suffix = if number == 1 { String::new() } else { format!(".{number}") };
         let complete = directory.join(format!("{stem}{suffix}.{extension}"));
-        let temporary = directory.join(format!("{stem}{suffix}.{extension}.tmp"));
+        let temporary = temporary(&complete);
         if !complete.exists() && !temporary.exists() {
-            return (complete, temporary);
+            return Names { temporary, complete };
         }
         number += 1;
     }
@@ -164,17 +233,17 @@ pub(crate) fn file_error(path: &Path, source: std::io::Error) -> SinkError {
 
 /// What rows that met an error ended as.
 pub(crate) fn end_of(error: &SinkError) -> SinkEnd {
-    match error {
-        SinkError::File { source, .. }
-            if matches!(
-                source.kind(),
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-            ) =>
-        {
-            SinkEnd::DiskFull
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let full = error.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        });
+        if full {
+            return SinkEnd::DiskFull;
         }
-        SinkError::File { .. } | SinkError::Parquet { .. } => SinkEnd::Failed,
+        cause = error.source();
     }
+    SinkEnd::Failed
 }
 
 /// A file of whole lines: what could not be written whole is cut off again, so that a line counted is a line there.
@@ -196,6 +265,24 @@ impl Lines {
     }
 }
 
+/// Cuts off what follows the last whole line; false when there is none.
+fn mend(file: &mut File) -> io::Result<bool> {
+    let mut end = file.metadata()?.len();
+    let mut piece = [0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(piece.len() as u64);
+        let part = piece.get_mut(..usize::try_from(end - start).unwrap_or(0)).unwrap_or_default();
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(part)?;
+        if let Some(newline) = part.iter().rposition(|octet| *octet == b'\n') {
+            file.set_len(start + newline as u64 + 1)?;
+            return Ok(true);
+        }
+        end = start;
+    }
+    Ok(false)
+}
+
 /// JSON lines in files.
 #[derive(Debug)]
 pub struct JsonFiles {
@@ -212,7 +299,7 @@ impl JsonFiles {
     /// # Errors
     /// When the directory cannot be made.
     pub fn new(rotation: Rotation, kinds: u32, join: bool) -> Result<Self, SinkError> {
-        let files = Files::new(rotation, "jsonl")?;
+        let files = Files::new(rotation, "jsonl", mend)?;
         Ok(Self { files, kinds, join, encoder: Encoder::default(), lines: HashMap::new() })
     }
 }
@@ -222,49 +309,48 @@ impl Sink for JsonFiles {
         Interest { kinds: self.kinds, whole_records: true, elements: Vec::new(), join: self.join }
     }
 
-    fn write(&mut self, batch: &Lease) -> Result<Written, SinkError> {
-        let mut written = Written::default();
+    fn write(&mut self, batch: &Lease, ledger: &SinkLedger) -> Result<(), SinkError> {
         for row in 0..batch.rows as usize {
             let Some(kind) = kind_of(batch, row).filter(|kind| self.kinds & (1 << kind.index()) != 0) else {
-                written.add(SinkEnd::NotWanted, 1);
+                ledger.count(SinkEnd::NotWanted, 1);
                 continue;
             };
             let (lines, count) = self.lines.entry(kind).or_default();
             match self.encoder.line(batch, row, lines) {
                 Some(_) => *count += 1,
-                None => written.add(SinkEnd::Failed, 1),
+                None => ledger.count(SinkEnd::Failed, 1),
             }
         }
+        let mut first_error = None;
         for (&kind, (lines, count)) in &mut self.lines {
             if *count == 0 {
                 continue;
             }
             // Lines go to the file as one piece, so that a failure counts every one of them.
-            let done = self.files.get(kind, batch.worker, |file, _| Ok(Lines { file, length: 0 })).and_then(
-                |open| open.writer.append(lines).map_err(|source| file_error(&open.temporary, source)),
-            );
-            match done {
-                Ok(()) => written.add(SinkEnd::Written, *count),
-                Err(error) => {
-                    tracing::error!("{error}: {count} records lost");
-                    written.add(end_of(&error), *count);
-                }
-            }
+            let open = self.files.get(kind, batch.worker, |file, _| Ok(Lines { file, length: 0 }));
+            let done = open.and_then(|Open { writer, names }| {
+                ledger.begin(Step::Append { file: &names.complete, length: writer.length });
+                writer.append(lines).map_err(|source| file_error(&names.temporary, source))
+            });
+            ledger.count(done.as_ref().map_or_else(end_of, |()| SinkEnd::Written), *count);
+            ledger.done();
+            first_error = first_error.or(done.err());
             lines.clear();
             *count = 0;
         }
-        Ok(written)
+        first_error.map_or(Ok(()), Err)
     }
 
-    fn tick(&mut self, now: Now) -> Result<(), SinkError> {
-        self.files.tick(now, finish_lines)
+    fn tick(&mut self, now: Now, _ledger: &SinkLedger) -> Result<(), SinkError> {
+        self.files.tick(now, close)
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
-        self.files.complete(finish_lines)
+    fn finish(&mut self, _ledger: &SinkLedger) -> Result<(), SinkError> {
+        self.files.complete(close)
     }
 }
 
-fn finish_lines(lines: Lines, path: &Path) -> Result<(), SinkError> {
-    lines.file.sync_data().map_err(|source| file_error(path, source))
+fn close(lines: Lines, names: &Names) -> Result<(), SinkError> {
+    lines.file.sync_data().map_err(|source| file_error(&names.temporary, source))?;
+    names.keep()
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod sink;
+pub mod journal;
 pub mod distribute;
 pub mod json;
 pub mod columns;

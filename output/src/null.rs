@@ -4,7 +4,7 @@ use collector::Now;
 use collector::outlet::Lease;
 use collector::schema::Interest;
 
-use crate::sink::{Sink, SinkEnd, SinkError, Written};
+use crate::sink::{Sink, SinkEnd, SinkError, SinkLedger};
 
 /// Counts rows as written and forgets them.
 #[derive(Clone, Debug, Default)]
@@ -25,15 +25,16 @@ impl Sink for Null {
         self.wants.clone()
     }
 
-    fn write(&mut self, batch: &Lease) -> Result<Written, SinkError> {
-        Ok(Written::all(SinkEnd::Written, u64::from(batch.rows)))
-    }
-
-    fn tick(&mut self, _now: Now) -> Result<(), SinkError> {
+    fn write(&mut self, batch: &Lease, ledger: &SinkLedger) -> Result<(), SinkError> {
+        ledger.count(SinkEnd::Written, u64::from(batch.rows));
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
+    fn tick(&mut self, _now: Now, _ledger: &SinkLedger) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn finish(&mut self, _ledger: &SinkLedger) -> Result<(), SinkError> {
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Rows -> Parquet files: the arrays of a batch, compressed with zstd, one file a kind and worker.
 
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, ZstdLevel};
-use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::WriterProperties;
 use collector::Now;
 use collector::ledger::Kind;
@@ -12,9 +13,10 @@ use collector::outlet::Lease;
 use collector::schema::{Interest, TableId};
 
 use crate::columns::record_batches;
-use crate::file::{Files, Rotation, end_of};
+use crate::file::{Files, Names, Rotation, end_of};
+use crate::journal::Step;
 use crate::json::Encoder;
-use crate::sink::{Sink, SinkEnd, SinkError, Written};
+use crate::sink::{Sink, SinkEnd, SinkError, SinkLedger};
 
 /// Elements that are columns unless the configuration names others (IANA ids).
 pub const DEFAULT_ELEMENTS: [u16; 34] = [
@@ -25,12 +27,12 @@ pub const DEFAULT_ELEMENTS: [u16; 34] = [
 /// Rows of a row group, at most.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
 
-/// Parquet files. A batch that a writer refuses is lost whole and counted; its file is given up.
+/// Parquet files. When a writer refuses a batch, its file is given up: a Parquet file is read from its end, which it
+/// cannot get any more, so its rows are lost and counted.
 #[derive(Debug)]
 pub struct ParquetFiles {
     /// Writers with the rows that they hold.
     files: Files<(ArrowWriter<File>, u64)>,
-    settled: Written,
     wants: Interest,
     encoder: Encoder,
 }
@@ -46,9 +48,9 @@ impl ParquetFiles {
         join: bool,
         elements: Vec<(u32, u16)>,
     ) -> Result<Self, SinkError> {
-        let files = Files::new(rotation, "parquet")?;
+        let files = Files::new(rotation, "parquet", has_end)?;
         let wants = Interest { kinds, whole_records: false, elements, join };
-        Ok(Self { files, settled: Written::default(), wants, encoder: Encoder::default() })
+        Ok(Self { files, wants, encoder: Encoder::default() })
     }
 }
 
@@ -57,8 +59,7 @@ impl Sink for ParquetFiles {
         self.wants.clone()
     }
 
-    fn write(&mut self, batch: &Lease) -> Result<Written, SinkError> {
-        let mut written = Written::default();
+    fn write(&mut self, batch: &Lease, ledger: &SinkLedger) -> Result<(), SinkError> {
         let rows = u64::from(batch.rows);
         let skipped = match batch.schema.table {
             TableId::Flows => !self.wants.wants(Kind::Flow),
@@ -66,60 +67,57 @@ impl Sink for ParquetFiles {
             TableId::Messages => false,
         };
         if skipped {
-            return Ok(Written::all(SinkEnd::NotWanted, rows));
+            ledger.count(SinkEnd::NotWanted, rows);
+            return Ok(());
         }
         let batches = match record_batches(batch, &mut self.encoder) {
             Ok(batches) => batches,
-            Err(error) => {
-                tracing::error!("{rows} rows do not fit into columns: {error}");
-                return Ok(Written::all(SinkEnd::Failed, rows));
+            Err(source) => {
+                ledger.count(SinkEnd::Failed, rows);
+                return Err(SinkError::Columns { source });
             }
         };
-        let mut seen = 0;
+        let (mut seen, mut first_error) = (0, None);
         for (kind, columns) in batches {
             let rows = columns.num_rows() as u64;
             seen += rows;
             if !self.wants.wants(kind) {
-                written.add(SinkEnd::NotWanted, rows);
+                ledger.count(SinkEnd::NotWanted, rows);
                 continue;
             }
-            let done = self
-                .files
-                .get(kind, batch.worker, |file, path| {
-                    ArrowWriter::try_new(file, columns.schema(), Some(properties()))
-                        .map(|writer| (writer, 0))
-                        .map_err(|source| SinkError::Parquet { path: path.to_owned(), source })
-                })
-                .and_then(|open| {
-                    let (path, (writer, held)) = (&open.temporary, &mut open.writer);
-                    writer
-                        .write(&columns)
-                        .map(|()| *held += rows)
-                        .map_err(|source| SinkError::Parquet { path: path.clone(), source })
-                });
-            match done {
-                Ok(()) => written.add(SinkEnd::Held, rows),
-                Err(error) => {
-                    tracing::error!("{error}: {rows} records lost");
-                    written.add(end_of(&error), rows);
+            let refused = |path: &Path, source| SinkError::Parquet { path: path.to_owned(), source };
+            let open = self.files.get(kind, batch.worker, |file, path| {
+                let writer = ArrowWriter::try_new(file, columns.schema(), Some(properties()));
+                writer.map(|writer| (writer, 0)).map_err(|source| refused(path, source))
+            });
+            let done = open.and_then(|open| {
+                let (writer, held) = &mut open.writer;
+                writer.write(&columns).map_err(|source| refused(&open.names.temporary, source))?;
+                *held += rows;
+                Ok(())
+            });
+            if let Err(error) = done {
+                let end = end_of(&error);
+                ledger.count(end, rows);
+                if let Some((_, held)) = self.files.give_up(kind, batch.worker) {
+                    ledger.release(end, held);
                 }
+                first_error = first_error.or(Some(error));
+            } else {
+                ledger.count(SinkEnd::Held, rows);
             }
         }
         // Rows that no encoder can read, which no session writes.
-        written.add(SinkEnd::Failed, rows.saturating_sub(seen));
-        Ok(written)
+        ledger.count(SinkEnd::Failed, rows.saturating_sub(seen));
+        first_error.map_or(Ok(()), Err)
     }
 
-    fn tick(&mut self, now: Now) -> Result<(), SinkError> {
-        self.files.tick(now, |open, path| finish(open, path, &mut self.settled))
+    fn tick(&mut self, now: Now, ledger: &SinkLedger) -> Result<(), SinkError> {
+        self.files.tick(now, |open, names| close(open, names, ledger))
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
-        self.files.complete(|open, path| finish(open, path, &mut self.settled))
-    }
-
-    fn settled(&mut self) -> Written {
-        std::mem::take(&mut self.settled)
+    fn finish(&mut self, ledger: &SinkLedger) -> Result<(), SinkError> {
+        self.files.complete(|open, names| close(open, names, ledger))
     }
 }
 
@@ -130,16 +128,41 @@ fn properties() -> WriterProperties {
         .build()
 }
 
-/// Writes the footer; only with it are the rows of a file written.
-fn finish(
+/// Writes the footer; only with it are the rows of a file written. A file that cannot get one is removed.
+fn close(
     (writer, held): (ArrowWriter<File>, u64),
-    path: &std::path::Path,
-    settled: &mut Written,
+    names: &Names,
+    ledger: &SinkLedger,
 ) -> Result<(), SinkError> {
-    let failed = |source: ParquetError| SinkError::Parquet { path: path.to_owned(), source };
-    let done = writer.into_inner().map_err(failed).and_then(|file| {
-        file.sync_data().map_err(|source| SinkError::File { path: path.to_owned(), source })
-    });
-    settled.add(done.as_ref().map_or_else(end_of, |()| SinkEnd::Written), held);
+    let path = &names.temporary;
+    ledger.begin(Step::Complete { file: &names.complete, rows: held });
+    let done = writer
+        .into_inner()
+        .map_err(|source| SinkError::Parquet { path: path.clone(), source })
+        .and_then(|file| file.sync_data().map_err(|source| SinkError::File { path: path.clone(), source }))
+        .and_then(|()| names.keep());
+    ledger.release(done.as_ref().map_or_else(end_of, |()| SinkEnd::Written), held);
+    ledger.done();
+    if done.is_err()
+        && let Err(error) = std::fs::remove_file(path)
+    {
+        tracing::warn!("{}: {error}", path.display());
+    }
     done
+}
+
+/// Whether a file has its footer: the last four octets are the format's mark.
+fn has_end(file: &mut File) -> io::Result<bool> {
+    let mut mark = [0; 4];
+    if file.metadata()?.len() < 12 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-4))?;
+    file.read_exact(&mut mark)?;
+    Ok(&mark == b"PAR1")
+}
+
+/// Whether there is such a file, with its footer.
+pub(crate) fn is_whole(path: &Path) -> bool {
+    File::open(path).and_then(|mut file| has_end(&mut file)).unwrap_or(false)
 }

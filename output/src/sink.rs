@@ -27,30 +27,6 @@ ledger! {
     }
 }
 
-/// What a sink did with the rows of one batch. The sum is the batch's rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Rows by end.
-    pub records: [u64; SinkEnd::COUNT],
-}
-
-impl Written {
-    /// `n` rows that all ended the same way.
-    #[must_use]
-    pub fn all(end: SinkEnd, n: u64) -> Self {
-        let mut written = Self::default();
-        written.add(end, n);
-        written
-    }
-
-    /// Counts `n` more rows.
-    pub fn add(&mut self, end: SinkEnd, n: u64) {
-        if let Some(count) = self.records.get_mut(end.index()) {
-            *count += n;
-        }
-    }
-}
-
 /// Why a sink could not take rows or could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -70,73 +46,113 @@ pub enum SinkError {
         /// What the writer said.
         source: parquet::errors::ParquetError,
     },
+    /// Rows do not fit into columns.
+    #[error("rows do not fit into columns: {source}")]
+    Columns {
+        /// What the arrays said.
+        source: arrow_schema::ArrowError,
+    },
 }
 
-/// A place for rows. Driven by one thread of its own, never by a worker.
+/// A place for rows. Driven by one thread of its own, never by a worker. It counts every row in its ledger itself,
+/// as it happens: what is counted stays exact also when the process is killed.
 pub trait Sink: Send {
     /// What it wants to see; asked once, before any worker starts.
     fn wants(&self) -> Interest;
 
-    /// Takes the rows of one batch.
+    /// Takes the rows of one batch and counts how each of them ended.
     ///
     /// # Errors
-    /// Rows that could not be written are in the error's place: the caller counts the whole batch as failed.
-    fn write(&mut self, batch: &Lease) -> Result<Written, SinkError>;
+    /// Why rows were lost, for the log; they are counted already.
+    fn write(&mut self, batch: &Lease, ledger: &SinkLedger) -> Result<(), SinkError>;
 
     /// Time passes: rotation, flushing. Called at least every second.
     ///
     /// # Errors
     /// When a file cannot be completed; the sink goes on with a new one.
-    fn tick(&mut self, now: Now) -> Result<(), SinkError>;
+    fn tick(&mut self, now: Now, ledger: &SinkLedger) -> Result<(), SinkError>;
 
     /// Completes what is open. Nothing is written afterwards.
     ///
     /// # Errors
     /// When a file cannot be completed.
-    fn finish(&mut self) -> Result<(), SinkError>;
-
-    /// How rows that were [`SinkEnd::Held`] have ended since the last call; asked after every tick and at the end.
-    fn settled(&mut self) -> Written {
-        Written::default()
-    }
+    fn finish(&mut self, ledger: &SinkLedger) -> Result<(), SinkError>;
 }
 
-/// The ledger of one sink, shared with whoever reports it.
-#[derive(Debug, Default)]
+/// The ledger of one sink: words that may lie in memory shared with whoever reports it, so that they outlive the
+/// process. One writer of ends and one of offers; any number of readers.
 pub struct SinkLedger {
-    offered: AtomicU64,
-    ends: [AtomicU64; SinkEnd::COUNT],
+    words: Box<dyn Words>,
 }
+
+/// Where the words of a ledger lie.
+trait Words: AsRef<[AtomicU64]> + Send + Sync {}
+impl<W: AsRef<[AtomicU64]> + Send + Sync> Words for W {}
+
+/// Rows offered, ends, then the journal.
+const ENDS: usize = 1;
+pub(crate) const JOURNAL: usize = ENDS + SinkEnd::COUNT;
 
 impl SinkLedger {
+    /// Words that a ledger takes.
+    pub const WORDS: usize = JOURNAL + crate::journal::WORDS;
+
+    /// A ledger over the first [`Self::WORDS`] words of a memory, going on from what stands there. `None`: they are
+    /// fewer.
+    #[must_use]
+    pub fn over(words: impl AsRef<[AtomicU64]> + Send + Sync + 'static) -> Option<Self> {
+        (words.as_ref().len() >= Self::WORDS).then(|| Self { words: Box::new(words) })
+    }
+
+    pub(crate) fn word(&self, at: usize) -> &AtomicU64 {
+        static NONE: AtomicU64 = AtomicU64::new(0);
+        // Never out of range: `over` has seen that all words are there.
+        (*self.words).as_ref().get(at).unwrap_or(&NONE)
+    }
+
+    pub(crate) fn end(&self, end: SinkEnd) -> &AtomicU64 {
+        self.word(ENDS + end.index())
+    }
+
     pub(crate) fn offer(&self, n: u64) {
-        self.offered.fetch_add(n, Ordering::Relaxed);
+        self.word(0).fetch_add(n, Ordering::Relaxed);
     }
 
-    pub(crate) fn count(&self, written: &Written) {
-        for (count, n) in self.ends.iter().zip(written.records) {
-            count.fetch_add(n, Ordering::Relaxed);
-        }
+    /// `n` rows ended this way.
+    pub fn count(&self, end: SinkEnd, n: u64) {
+        self.end(end).fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Rows that were held end otherwise.
-    pub(crate) fn settle(&self, settled: &Written) {
-        self.count(settled);
-        if let Some(held) = self.ends.get(SinkEnd::Held.index()) {
-            held.fetch_sub(settled.records.iter().sum(), Ordering::Relaxed);
-        }
+    /// `n` rows that were [`SinkEnd::Held`] ended this way.
+    pub(crate) fn release(&self, end: SinkEnd, n: u64) {
+        self.end(SinkEnd::Held).fetch_sub(n, Ordering::Relaxed);
+        self.count(end, n);
     }
 
     /// Rows that were offered to the sink.
     #[must_use]
     pub fn offered(&self) -> u64 {
-        self.offered.load(Ordering::Relaxed)
+        self.word(0).load(Ordering::Relaxed)
     }
 
     /// Rows by end.
     #[must_use]
     pub fn ends(&self) -> [u64; SinkEnd::COUNT] {
-        std::array::from_fn(|end| self.ends.get(end).map_or(0, |count| count.load(Ordering::Relaxed)))
+        std::array::from_fn(|end| self.word(ENDS + end).load(Ordering::Relaxed))
+    }
+}
+
+impl Default for SinkLedger {
+    /// In memory of this process.
+    fn default() -> Self {
+        let words: Vec<AtomicU64> = (0..Self::WORDS).map(|_| AtomicU64::new(0)).collect();
+        Self { words: Box::new(words) }
+    }
+}
+
+impl std::fmt::Debug for SinkLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SinkLedger").field("offered", &self.offered()).field("ends", &self.ends()).finish()
     }
 }
 

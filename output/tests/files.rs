@@ -11,10 +11,10 @@ use collector::ledger::Kind;
 use collector::message::Context;
 use collector::outlet::{Drain, Outlet};
 use collector::schema::{Interest, RecordField, TableId, schemas};
-use output::distribute::Distribution;
+use output::distribute::{Distribution, Named};
 use output::file::{JsonFiles, Rotation};
 use output::parquet::ParquetFiles;
-use output::sink::{Sink, SinkEnd, Written};
+use output::sink::{Sink, SinkEnd, SinkLedger};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 /// A directory of this test alone, gone afterwards also when the test fails.
@@ -78,7 +78,7 @@ fn lines_counted_are_lines_in_complete_files() {
     let directory = Directory::new("json");
     let sink = JsonFiles::new(directory.rotation(0), 1 << Kind::Error.index(), false).unwrap();
     let (_outlet, drain) = filled(&sink.wants(), 100, 20);
-    let sinks: Vec<(String, Box<dyn Sink>)> = vec![("json".into(), Box::new(sink))];
+    let sinks: Vec<Named> = vec![("json".into(), Box::new(sink), SinkLedger::default())];
     let distribution = Distribution::start(vec![drain], sinks, 64).unwrap();
     let ledgers = distribution.ledgers();
     distribution.finish();
@@ -106,13 +106,15 @@ fn parquet_rows_counted_are_rows_in_complete_files() {
     let mut sink: Box<dyn Sink> =
         Box::new(ParquetFiles::new(directory.rotation(0), u32::MAX, true, vec![(0, 8), (0, 1)]).unwrap());
     let (_outlet, drain) = filled(&sink.wants(), 40, 2);
-    let mut held = 0;
+    let ledger = SinkLedger::default();
     while let Some(lease) = drain.take() {
-        held += sink.write(&lease).unwrap().records[SinkEnd::Held.index()];
+        sink.write(&lease, &ledger).unwrap();
     }
-    assert_eq!(sink.settled(), Written::default());
-    sink.finish().unwrap();
-    assert_eq!(sink.settled(), Written::all(SinkEnd::Written, held));
+    let held = ledger.ends()[SinkEnd::Held.index()];
+    assert_eq!(ledger.ends()[SinkEnd::Written.index()], 0);
+    sink.finish(&ledger).unwrap();
+    let ends = ledger.ends();
+    assert_eq!((ends[SinkEnd::Written.index()], ends[SinkEnd::Held.index()]), (held, 0));
     let names = directory.names();
     let rows: i64 = names
         .iter()
@@ -130,14 +132,15 @@ fn the_oldest_complete_files_make_room() {
     let mut sink: Box<dyn Sink> =
         Box::new(JsonFiles::new(directory.rotation(3_000), u32::MAX, false).unwrap());
     fs::write(directory.0.join("notes.jsonl"), vec![b' '; 9_000]).unwrap();
+    let ledger = SinkLedger::default();
     for minute in 1..=4 {
         let (_outlet, drain) = filled(&sink.wants(), 16, 0);
         while let Some(lease) = drain.take() {
-            sink.write(&lease).unwrap();
+            sink.write(&lease, &ledger).unwrap();
         }
-        sink.tick(Now { unix_ns: minute * 60_000_000_000, ..Now::default() }).unwrap();
+        sink.tick(Now { unix_ns: minute * 60_000_000_000, ..Now::default() }, &ledger).unwrap();
     }
-    sink.finish().unwrap();
+    sink.finish(&ledger).unwrap();
     let names = directory.names();
     let total: u64 = names
         .iter()
@@ -146,4 +149,35 @@ fn the_oldest_complete_files_make_room() {
         .sum();
     assert!(total > 0 && total <= 3_000, "{names:?}");
     assert!(names.contains(&"notes.jsonl".to_owned()), "a file that is not the sink's own stays");
+}
+
+#[test]
+fn what_a_killed_process_left_is_finished_by_the_next() {
+    let directory = Directory::new("left");
+    let ledger = SinkLedger::default();
+    let mut killed: Box<dyn Sink> = Box::new(JsonFiles::new(directory.rotation(0), u32::MAX, false).unwrap());
+    let (_outlet, drain) = filled(&killed.wants(), 16, 0);
+    while let Some(lease) = drain.take() {
+        killed.write(&lease, &ledger).unwrap();
+    }
+    let open = directory.names();
+    assert!(matches!(open.as_slice(), [name] if name.ends_with(".jsonl.tmp")), "{open:?}");
+
+    // While it lives, its files are its own.
+    drop(JsonFiles::new(directory.rotation(0), u32::MAX, false).unwrap());
+    assert_eq!(directory.names(), open);
+
+    // Forgotten without being finished, with a line cut off in the middle; and files in which nothing can be read.
+    drop(killed);
+    let path = directory.0.join(&open[0]);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&whole[..], b"{\"kind\":\"err"].concat()).unwrap();
+    fs::write(directory.0.join("flow-20260102T030405Z-w0.jsonl.tmp"), "{\"kind\":").unwrap();
+    fs::write(directory.0.join("flow-20260102T030405Z-w0.parquet.tmp"), [0; 4096]).unwrap();
+    fs::write(directory.0.join("notes.tmp"), "mine").unwrap();
+    drop(JsonFiles::new(directory.rotation(0), u32::MAX, false).unwrap());
+    drop(ParquetFiles::new(directory.rotation(0), u32::MAX, false, Vec::new()).unwrap());
+    let complete = open[0].trim_end_matches(".tmp");
+    assert_eq!(directory.names(), [complete, "notes.tmp"]);
+    assert_eq!(fs::read(directory.0.join(complete)).unwrap(), whole);
 }

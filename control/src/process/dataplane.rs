@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Start, Serve.., Open.., Begin -> sinks, rings -> Ring.. (AF_XDP sockets) -> capabilities dropped
-//!                               -> workers -> Running -> Sinks.., Notice.. -> Drain -> Drained
+//!                               -> workers -> Running -> Exporters.., Notice.. -> Drain -> Drained
 //! ```
 //! It opens nothing but what control has told it and the files of its sinks. What fails ends the process: the
 //! keeper starts another one.
@@ -13,7 +13,6 @@ mod tally;
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ use output::sink::SinkLedger;
 use rustix::thread::CapabilitySet;
 
 use super::channel::{Channel, ChannelError, Received};
-use super::message::{Order, Report, SinkCounts, VERSION};
+use super::message::{Order, Report, VERSION};
 use super::privilege;
 use crate::config::Config;
 
@@ -155,6 +154,7 @@ pub fn layout(config: &Config) -> Layout {
         workers: config.workers.len(),
         rings: config.limits.max_ring_rows as usize,
         sockets: config.listen.iter().filter(|listen| !listen.protocol.is_stream()).count(),
+        others: config.sink.len() * SinkLedger::WORDS,
     }
 }
 
@@ -175,10 +175,8 @@ pub fn ring_settings(config: &Config, generic: bool) -> RingSettings {
 struct Process {
     workers: Vec<Running>,
     sinks: Option<Distribution>,
-    ledgers: Vec<Arc<SinkLedger>>,
     /// Workers that have not said yet that they turn.
     starting: usize,
-    told: Vec<SinkCounts>,
     exporters: tally::Changed,
     asked: asked::Asked,
 }
@@ -188,32 +186,23 @@ impl Process {
         let Orders { config, page, datagrams, listeners, queues } = orders;
         let counters = Counters::map(page, layout(&config)).context("cannot map the counters page")?;
         let rings = open(channel, &config, &queues)?;
-        let mut outputs = sinks::build(&config)?;
+        let mut outputs = sinks::build(&config, &counters)?;
         let (tally, exporters) = tally::pair(config.metrics.max_exporters as usize);
-        outputs.push(("tally".to_owned(), Box::new(tally)));
+        // The tally is nobody's output: its ledger is not told.
+        outputs.push(("tally".to_owned(), Box::new(tally), SinkLedger::default()));
         privilege::keep_only(CapabilitySet::empty()).context("cannot give up capabilities")?;
         // From here on nothing of this process can gain a privilege.
 
-        let wanted = outputs.iter().fold(Interest::default(), |all, (_, sink)| all.union(&sink.wants()));
+        let wanted = outputs.iter().fold(Interest::default(), |all, (_, sink, _)| all.union(&sink.wants()));
         let schemas = collector::schema::schemas(&wanted);
         let limits = BatchLimits { rows: config.limits.batch_rows, octets: config.limits.batch_octets };
         let (outlets, drains): (Vec<_>, Vec<_>) = (0..config.workers.len())
             .map(|n| Outlet::new(worker_id(n), &schemas, config.limits.batches_per_table, limits))
             .unzip();
         let sinks = Distribution::start(drains, outputs, config.limits.sink_queue_batches)?;
-        // The tally is nobody's output: its ledger is not told.
-        let ledgers = sinks.ledgers().into_iter().take(config.sink.len()).map(|(_, ledger)| ledger).collect();
         let asked = asked::Asked::new(&schemas);
         let workers = spawn(&config, &schemas, &counters, outlets, rings, (datagrams, listeners))?;
-        Ok(Self {
-            starting: workers.len(),
-            workers,
-            sinks: Some(sinks),
-            ledgers,
-            told: Vec::new(),
-            exporters,
-            asked,
-        })
+        Ok(Self { starting: workers.len(), workers, sinks: Some(sinks), exporters, asked })
     }
 
     /// Until control says [`Order::Drain`], or neither it nor the keeper is there any more.
@@ -276,14 +265,8 @@ impl Process {
         Ok(())
     }
 
-    /// Tells control what became of rows, when that has changed.
+    /// Tells control of exporters whose counts have changed.
     fn tell(&mut self, channel: &Channel) {
-        let counts =
-            |ledger: &Arc<SinkLedger>| SinkCounts { offered: ledger.offered(), ends: ledger.ends().to_vec() };
-        let sinks: Vec<SinkCounts> = self.ledgers.iter().map(counts).collect();
-        if sinks != self.told && channel.send(&Report::Sinks { sinks: sinks.clone() }, &[]).is_ok() {
-            self.told = sinks;
-        }
         for exporters in self.exporters.take() {
             // What could not be told is told with its next change.
             let _ = channel.send(&Report::Exporters { exporters }, &[]);

@@ -101,15 +101,6 @@ pub const OTHER: [u8; 16] = [0; 16];
 /// Exporters in one message.
 pub const EXPORTERS_A_MESSAGE: usize = 100;
 
-/// The ledger of one sink.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SinkCounts {
-    /// Rows offered.
-    pub offered: u64,
-    /// Rows by `SinkEnd`, in the order of its number.
-    pub ends: Vec<u64>,
-}
-
 /// From dataplane to control.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
@@ -124,11 +115,6 @@ pub enum Report {
     },
     /// No privilege is left and every worker turns.
     Running,
-    /// What became of rows at the sinks, since this process began. Sent when it has changed.
-    Sinks {
-        /// One a sink, in the order of the configuration.
-        sinks: Vec<SinkCounts>,
-    },
     /// Exporters whose counts have changed, at most [`EXPORTERS_A_MESSAGE`].
     Exporters {
         /// Their counts.

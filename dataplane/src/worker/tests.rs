@@ -13,7 +13,7 @@ use crate::counters::{Block, Counters, Layout};
 use crate::ring::replay::{self, Replay};
 use crate::settings::RingSettings;
 
-const LAYOUT: Layout = Layout { workers: 2, rings: 1, sockets: 2 };
+const LAYOUT: Layout = Layout { workers: 2, rings: 1, sockets: 2, others: 0 };
 
 fn schemas() -> Schemas {
     TableId::ALL.map(|table| Arc::new(Schema { table, columns: Box::new([]) }))

@@ -8,7 +8,7 @@ use dataplane_common::map::SlotState;
 
 use super::super::asynchronous::AsyncChannel;
 use super::super::channel::{Channel, ChannelError, Received};
-use super::super::message::{Keep, Order, Report, SinkCounts, Topic, VERSION, tame};
+use super::super::message::{Keep, Order, Report, Topic, VERSION, tame};
 use super::Control;
 
 /// Where a dataplane process is in its life.
@@ -34,8 +34,6 @@ pub(crate) struct Dataplane {
     /// How many there have been.
     pub(crate) generation: u32,
     since: Option<Instant>,
-    /// What it last said of its sinks.
-    pub(crate) sinks: Vec<SinkCounts>,
     /// Rings in the map, by (row, worker): without a copy?
     pub(crate) rings: BTreeMap<(u32, u16), bool>,
     /// Log lines since the last look, so that no process fills the log.
@@ -153,9 +151,6 @@ impl Control {
                 self.ring(row, worker, zero_copy, socket);
             }
             Report::Running => self.running(),
-            Report::Sinks { sinks } => {
-                self.dataplane.sinks = sinks.into_iter().take(self.config.sink.len()).collect();
-            }
             Report::Exporters { exporters } => {
                 self.exporters.told(&exporters, self.config.metrics.max_exporters as usize);
             }
@@ -219,9 +214,7 @@ impl Control {
         while let Some(received) = self.dataplane.channel.as_ref().and_then(AsyncChannel::try_receive) {
             self.report(Ok(received));
         }
-        let totals = self.totals();
-        let sinks = std::mem::take(&mut self.dataplane.sinks);
-        self.base.ended(&totals, &sinks);
+        self.settle_sinks();
         self.exporters.ended();
         (self.rings_unsettled, self.sockets_unsettled) = (true, true);
         let generation = self.dataplane.generation;

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use dataplane_common::PacketEnd;
-use output::sink::SinkEnd;
 
 use super::dataplane::State;
 use super::{Control, sealed};
@@ -27,13 +26,10 @@ impl Control {
             totals.received = self.plane.reception.now(self.plane.frames_seen());
         }
         self.udp(&mut totals);
-        for (n, name) in sinks::names(&self.config).into_iter().enumerate() {
-            let mut ends = [0_u64; SinkEnd::COUNT];
-            for counts in [self.base.sinks.get(n), self.dataplane.sinks.get(n)].into_iter().flatten() {
-                ends.iter_mut().zip(&counts.ends).for_each(|(sum, more)| *sum = sum.wrapping_add(*more));
-            }
+        let ledgers = sinks::ledgers(&self.config, &self.page);
+        for (n, (name, ledger)) in sinks::names(&self.config).into_iter().zip(ledgers).enumerate() {
             let lost = self.base.rows_lost.get(n).copied().unwrap_or(0);
-            totals.sinks.push(SinkTotals { name, ends, lost });
+            totals.sinks.push(SinkTotals { name, ends: ledger.ends(), lost });
         }
         totals
     }
@@ -98,6 +94,17 @@ impl Control {
             }
         }
         base
+    }
+
+    /// The process that wrote the sinks' files is gone: what it was about to do is counted as far as it was done, and
+    /// rows that reached no end are lost with it.
+    pub(super) fn settle_sinks(&mut self) {
+        for (sink, ledger) in self.config.sink.iter().zip(sinks::ledgers(&self.config, &self.page)) {
+            if let Err(error) = ledger.settle(&sink.path) {
+                tracing::warn!("{}: what was written last is counted as lost: {error}", sink.path.display());
+            }
+        }
+        self.base.ended(&self.totals());
     }
 
     /// No ring is in the map: frames that were redirected and that nobody counted are lost with their process.

@@ -1,11 +1,13 @@
-//! `[[sink]]` -> running sinks, with the names that metrics use.
+//! `[[sink]]` -> running sinks with their ledgers on the counters page, and the names that metrics use.
 
 use anyhow::Context as _;
 use collector::schema::Interest;
+use dataplane::counters::Counters;
+use output::distribute::Named;
 use output::file::{JsonFiles, Rotation};
 use output::null::Null;
 use output::parquet::{DEFAULT_ELEMENTS, ParquetFiles};
-use output::sink::Sink;
+use output::sink::{Sink, SinkLedger};
 
 use crate::config::{Config, Sink as Settings, SinkType};
 
@@ -13,16 +15,23 @@ use crate::config::{Config, Sink as Settings, SinkType};
 ///
 /// # Errors
 /// A directory that cannot be made.
-pub(super) fn build(config: &Config) -> anyhow::Result<Vec<(String, Box<dyn Sink>)>> {
+pub(super) fn build(config: &Config, page: &Counters) -> anyhow::Result<Vec<Named>> {
     let join = config.join.enabled;
     names(config)
         .into_iter()
         .zip(&config.sink)
-        .map(|(name, sink)| {
+        .zip(ledgers(config, page))
+        .map(|((name, sink), ledger)| {
             let built = one(sink, join).with_context(|| format!("sink {name}"))?;
-            Ok((name, built))
+            Ok((name, built, ledger))
         })
         .collect()
+}
+
+/// The ledgers of the configured sinks, as they stand on the counters page.
+pub(crate) fn ledgers(config: &Config, page: &Counters) -> Vec<SinkLedger> {
+    let words = |n| page.others(n * SinkLedger::WORDS, SinkLedger::WORDS);
+    (0..config.sink.len()).filter_map(|n| SinkLedger::over(words(n))).collect()
 }
 
 fn one(sink: &Settings, join: bool) -> anyhow::Result<Box<dyn Sink>> {

@@ -7,7 +7,7 @@ use collector::Now;
 use collector::ledger::{JoinEnd, RouteAction};
 use collector::outlet::Lease;
 use collector::schema::{Interest, Origin, RecordField, RouteField, Side, TableId};
-use output::sink::{Sink, SinkEnd, SinkError, Written};
+use output::sink::{Sink, SinkEnd, SinkError, SinkLedger};
 
 use crate::process::message::{EXPORTERS_A_MESSAGE, ExporterCounts, OTHER};
 
@@ -58,8 +58,8 @@ impl Sink for Tally {
         Interest::default()
     }
 
-    fn write(&mut self, batch: &Lease) -> Result<Written, SinkError> {
-        let written = Ok(Written::all(SinkEnd::NotWanted, u64::from(batch.rows)));
+    fn write(&mut self, batch: &Lease, ledger: &SinkLedger) -> Result<(), SinkError> {
+        ledger.count(SinkEnd::NotWanted, u64::from(batch.rows));
         let schema = &batch.schema;
         let result = Origin::Join { side: Side::Destination, field: RouteField::Result };
         let detail = match schema.table {
@@ -68,7 +68,7 @@ impl Sink for Tally {
             TableId::Messages => None,
         };
         let column = |position: Option<usize>| position.and_then(|position| batch.values.get(position));
-        let Some(exporters) = column(schema.field(RecordField::Exporter)) else { return written };
+        let Some(exporters) = column(schema.field(RecordField::Exporter)) else { return Ok(()) };
         let (times, details) = (column(schema.field(RecordField::ReceiveTime)), column(detail));
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for row in 0..batch.rows as usize {
@@ -93,14 +93,14 @@ impl Sink for Tally {
                 TableId::Routes | TableId::Messages => counts.messages += 1,
             }
         }
-        written
-    }
-
-    fn tick(&mut self, _now: Now) -> Result<(), SinkError> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
+    fn tick(&mut self, _now: Now, _ledger: &SinkLedger) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn finish(&mut self, _ledger: &SinkLedger) -> Result<(), SinkError> {
         Ok(())
     }
 }
@@ -125,7 +125,7 @@ mod tests {
         }
         outlet.publish();
         let (mut tally, mut changed) = pair(2);
-        tally.write(&drain.take().unwrap()).unwrap();
+        tally.write(&drain.take().unwrap(), &SinkLedger::default()).unwrap();
         let taken = (0..LOOKS).flat_map(|_| changed.take()).flatten();
         let mut seen: Vec<_> = taken.map(|counts| (counts.address[0], counts.flows, counts.worker)).collect();
         seen.sort_unstable();
