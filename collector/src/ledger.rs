@@ -219,7 +219,7 @@ ledger! {
 }
 
 /// The counters of one collector, written by its worker alone and copied to the counters page on the tick.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledgers {
     /// Packets by end; a collector counts only the ends of packets that were given to it.
     pub packets: [u64; PacketEnd::COUNT],
@@ -245,6 +245,26 @@ pub struct Ledgers {
     pub rib: [u64; RibEnd::COUNT],
     /// Units lost on the way by the sequence numbers of the exporters, by protocol. Nobody can count these exactly.
     pub sequence_lost: [u64; Protocol::COUNT],
+}
+
+impl Default for Ledgers {
+    /// All 0. Written out, because `core` has no default for arrays as long as the list of ends.
+    fn default() -> Self {
+        Self {
+            packets: [0; PacketEnd::COUNT],
+            messages_in: Default::default(),
+            messages: Default::default(),
+            sets_in: Default::default(),
+            sets: Default::default(),
+            records_in: Default::default(),
+            records: Default::default(),
+            joins: Default::default(),
+            routes: Default::default(),
+            flow_events: Default::default(),
+            rib: Default::default(),
+            sequence_lost: Default::default(),
+        }
+    }
 }
 
 impl Ledgers {

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use aya::programs::{ProgramError, SkReuseport, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use dataplane_common::map::forward;
 use dataplane_common::{MAX_SLOTS, map};
 use zerocopy::IntoBytes as _;
 
@@ -164,12 +165,30 @@ pub struct TableLimits {
     pub socket_rows: u32,
     /// Routers whose last packet is remembered.
     pub routers_seen: u32,
+    /// Arrivals, and as many ways out. This and what follows is held only with [`LoadSettings::forward`].
+    pub devices: u32,
+    /// Ports that frames may leave through.
+    pub forward_ports: u32,
+    /// Stations of bridges.
+    pub stations: u32,
+    /// Next hops whose use is remembered.
+    pub next_hops: u32,
+    /// (port, end) pairs that are counted.
+    pub port_ends: u32,
 }
 
 impl TableLimits {
     /// Map name -> entries, for the maps whose size a load chooses.
-    fn sizes(&self) -> [(&'static str, u32); 10] {
+    fn sizes(&self, forward: bool) -> [(&'static str, u32); 16] {
+        // No map has no entries: what is not used has one.
+        let used = |entries: u32| if forward { entries } else { 1 };
         [
+            (forward::INGRESS, used(self.devices)),
+            (forward::EGRESS, used(self.devices)),
+            (forward::FORWARD_PORTS, used(self.forward_ports)),
+            (forward::STATIONS, used(self.stations)),
+            (forward::NEXT_HOPS, used(self.next_hops)),
+            (forward::PORT_ENDS, used(self.port_ends)),
             (map::LOCAL_ADDRESSES, self.local_addresses),
             (map::ALIASES, self.aliases),
             (map::ALIAS_PREFIXES, self.aliases),
@@ -192,7 +211,34 @@ impl Default for TableLimits {
             ring_rows: map::MAX_RING_ROWS,
             socket_rows: map::MAX_SOCKET_ROWS,
             routers_seen: map::MAX_ROUTERS_SEEN,
+            devices: forward::MAX_DEVICES,
+            forward_ports: forward::MAX_FORWARD_PORTS,
+            stations: forward::MAX_STATIONS,
+            next_hops: forward::MAX_NEXT_HOPS,
+            port_ends: forward::MAX_PORT_ENDS,
         }
+    }
+}
+
+/// Which blocks of forwarding a load has. A block that is off costs nothing: the verifier removes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Take tags off and put them on; without it tagged frames go up the stack.
+    pub vlans: bool,
+    /// Choose legs of bonds; without it what leaves through a bond goes up the stack.
+    pub bonds: bool,
+    /// Bridge frames, and forward into bridges; without it both go up the stack.
+    pub bridges: bool,
+    /// Remember which next hops are in use.
+    pub next_hops: bool,
+    /// Count ends by port as well.
+    pub port_counters: bool,
+}
+
+impl Default for Forward {
+    /// All of it.
+    fn default() -> Self {
+        Self { vlans: true, bonds: true, bridges: true, next_hops: true, port_counters: true }
     }
 }
 
@@ -211,6 +257,8 @@ pub struct LoadSettings {
     pub alias_prefixes: bool,
     /// Remember when each router was last seen in XDP (1-2 ns a packet).
     pub last_seen: bool,
+    /// Forward what is not for this host; `None`: it goes up the stack, and no table of forwarding is read.
+    pub forward: Option<Forward>,
     /// Sizes of the tables.
     pub limits: TableLimits,
     /// Directory of the BPF file system for what outlives the process; `None`: all of it ends with it.
@@ -228,8 +276,29 @@ impl LoadSettings {
             aliases: false,
             alias_prefixes: false,
             last_seen: true,
+            forward: None,
             limits: TableLimits::default(),
             pins: None,
+        }
+    }
+
+    /// What the programs are loaded with.
+    fn constants(&self) -> map::Settings {
+        let forward = |block: fn(&Forward) -> bool| u32::from(self.forward.as_ref().is_some_and(block));
+        map::Settings {
+            key: self.key,
+            ring_room: self.ring_room_bytes,
+            drop_empty_udp: self.drop_empty_udp.into(),
+            aliases: self.aliases.into(),
+            alias_prefixes: self.alias_prefixes.into(),
+            last_seen: self.last_seen.into(),
+            forward: forward(|_| true),
+            vlans: forward(|forward| forward.vlans),
+            bonds: forward(|forward| forward.bonds),
+            bridges: forward(|forward| forward.bridges),
+            next_hops: forward(|forward| forward.next_hops),
+            port_counters: forward(|forward| forward.port_counters),
+            ..map::Settings::default()
         }
     }
 }
@@ -275,16 +344,8 @@ impl Programs {
     /// system for the pins, or when the kernel's verifier refuses.
     pub fn load(settings: &LoadSettings) -> Result<Self, EbpfError> {
         let pins = settings.pins.as_deref().map(Pins::open).transpose()?;
-        let constants = map::Settings {
-            key: settings.key,
-            ring_room: settings.ring_room_bytes,
-            drop_empty_udp: settings.drop_empty_udp.into(),
-            aliases: settings.aliases.into(),
-            alias_prefixes: settings.alias_prefixes.into(),
-            last_seen: settings.last_seen.into(),
-            reserved: 0,
-        };
-        let sizes = settings.limits.sizes();
+        let constants = settings.constants();
+        let sizes = settings.limits.sizes(settings.forward.is_some());
         let mut loader = EbpfLoader::new();
         loader.override_global(map::SETTINGS, constants.as_bytes(), true);
         for &(name, entries) in &sizes {

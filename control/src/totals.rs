@@ -107,7 +107,7 @@ pub struct SinkTotals {
 }
 
 /// Everything at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// What devices received; absent without programs, and when a device has just gone.
     pub received: Option<Received>,
@@ -123,6 +123,21 @@ pub struct Totals {
     pub sockets: Vec<SocketTotals>,
     /// One a sink.
     pub sinks: Vec<SinkTotals>,
+}
+
+impl Default for Totals {
+    /// All 0. Written out, because `core` has no default for arrays as long as the list of ends.
+    fn default() -> Self {
+        let (frames, selections) = ([0; PacketEnd::COUNT], [0; PacketEnd::COUNT]);
+        Self {
+            frames,
+            selections,
+            workers: Vec::new(),
+            rings: Vec::new(),
+            sockets: Vec::new(),
+            sinks: Vec::new(),
+        }
+    }
 }
 
 /// What earlier dataplane processes left, and where the counters of maps stood when the instance began.

@@ -83,6 +83,74 @@ ledger! {
         NoSocket = "no_socket",
         /// A table that the program needs is missing or damaged: a fault of ours.
         Internal = "internal",
+        /// XDP sent it on by the kernel's FIB. What the port does with it, the kernel counts.
+        Forwarded = "forwarded",
+        /// XDP sent it on to the bridge's port that the station lives behind.
+        Bridged = "bridged",
+        /// It arrived on a device, or with tags, that the device table does not have; the stack takes it.
+        UnknownArrival = "unknown_arrival",
+        /// The device it arrived on is down or does not forward here; the stack takes it.
+        ArrivalDown = "arrival_down",
+        /// It arrived on an inactive leg of a bond: dropped, as the kernel does.
+        InactiveLeg = "inactive_leg",
+        /// The destination MAC address is not that of the device; the stack takes it.
+        OtherMac = "other_mac",
+        /// The bridge does not know the destination or the source there; the stack floods and learns.
+        UnknownStation = "unknown_station",
+        /// IPv4 options; the stack takes it.
+        IpOptions = "ip_options",
+        /// IPv6 hop-by-hop options; the stack takes it.
+        HopByHop = "hop_by_hop",
+        /// A source address that no router may forward; the stack takes it.
+        Martian = "martian",
+        /// A source or destination that never leaves its link; the stack takes it.
+        LinkScope = "link_scope",
+        /// TTL or hop limit is spent; the stack answers.
+        HopLimit = "hop_limit",
+        /// `bpf_fib_lookup` failed: the arguments, or the device went away.
+        FibFailed = "fib_failed",
+        /// `BPF_FIB_LKUP_RET_BLACKHOLE`: dropped.
+        Blackhole = "blackhole",
+        /// `BPF_FIB_LKUP_RET_UNREACHABLE`: the stack answers.
+        Unreachable = "unreachable",
+        /// `BPF_FIB_LKUP_RET_PROHIBIT`: the stack answers.
+        Prohibited = "prohibited",
+        /// `BPF_FIB_LKUP_RET_NOT_FWDED`: for this host, no route, group or link address; the stack takes it.
+        NotForwarded = "not_forwarded",
+        /// `BPF_FIB_LKUP_RET_FWD_DISABLED`: forwarding is off on the device it arrived on.
+        ForwardingDisabled = "forwarding_disabled",
+        /// `BPF_FIB_LKUP_RET_UNSUPP_LWT`: the route encapsulates; the stack takes it.
+        RouteEncapsulates = "route_encapsulates",
+        /// `BPF_FIB_LKUP_RET_NO_NEIGH`: the stack resolves the next hop.
+        NoNeighbour = "no_neighbour",
+        /// `BPF_FIB_LKUP_RET_FRAG_NEEDED`: longer than the route's MTU; the stack fragments or answers.
+        FragmentationNeeded = "fragmentation_needed",
+        /// `BPF_FIB_LKUP_RET_NO_SRC_ADDR`: the stack takes it.
+        NoSourceAddress = "no_source_address",
+        /// `BPF_FIB_LKUP_RET_VLAN_FAILURE`: the stack takes it.
+        FibVlanFailure = "fib_vlan_failure",
+        /// A result of `bpf_fib_lookup` that this version does not know; the stack takes it.
+        UnknownFibResult = "unknown_fib_result",
+        /// The FIB names a device that the device table does not have or that is down; the stack takes it.
+        NoEgress = "no_egress",
+        /// The bond has no active leg; the stack takes it.
+        NoLeg = "no_leg",
+        /// The port is no member of the device map; the stack takes it.
+        NotMember = "not_member",
+        /// Longer than the port's MTU; the stack takes it.
+        PortMtu = "port_mtu",
+        /// No room before the frame for the tags it leaves with; the stack takes it.
+        NoHeadroom = "no_headroom",
+        /// A rule for arriving packets denies it: dropped.
+        Denied = "denied",
+        /// A rule for forwarded packets denies it: dropped.
+        EgressDenied = "egress_denied",
+        /// Above the rate of its rule: dropped.
+        Policed = "policed",
+        /// Telemetry of an exporter that is not on the list: dropped.
+        ExporterDenied = "exporter_denied",
+        /// Telemetry above the exporter's rate: dropped.
+        ExporterPoliced = "exporter_policed",
         /// The receive ring of the socket was full.
         RingFull = "ring_full",
         /// No frame was free for the packet.

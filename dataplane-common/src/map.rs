@@ -8,6 +8,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::router::{BUCKETS, MAX_SLOTS};
 
+pub mod forward;
+pub mod rules;
+
+use forward::{EGRESS, FORWARD_PORTS, INGRESS, NEXT_HOP_STAMPS, NEXT_HOPS, PORT_ENDS, STATIONS};
+use rules::{ACTIVE_SHAPES, EXPORTERS, POLICERS, RULE_HITS, RULES, SHAPES, SHARED_BUCKETS, SOURCE_BUCKETS};
+
 /// Hash: local address (16 octets, IPv4 mapped) -> [`LocalAddress`].
 pub const LOCAL_ADDRESSES: &str = "LOCAL_ADDRESSES";
 /// Array of 65,536: destination port -> [`Port`].
@@ -46,7 +52,7 @@ pub const SEEN_STAMPS_LENGTH: u32 = 1 << 16;
 pub const SETTINGS: &str = "SETTINGS";
 
 /// Every map that the programs share with user space.
-pub const MAPS: [&str; 16] = [
+pub const MAPS: [&str; 31] = [
     LOCAL_ADDRESSES,
     PORTS,
     ALIASES,
@@ -63,6 +69,21 @@ pub const MAPS: [&str; 16] = [
     SELECTED,
     ROUTERS_SEEN,
     SEEN_STAMPS,
+    INGRESS,
+    EGRESS,
+    FORWARD_PORTS,
+    STATIONS,
+    NEXT_HOPS,
+    NEXT_HOP_STAMPS,
+    PORT_ENDS,
+    SHAPES,
+    ACTIVE_SHAPES,
+    RULES,
+    RULE_HITS,
+    EXPORTERS,
+    POLICERS,
+    SOURCE_BUCKETS,
+    SHARED_BUCKETS,
 ];
 
 /// Name of the XDP program.
@@ -82,7 +103,7 @@ pub const MAX_SOCKET_ROWS: u32 = 64;
 pub const MAX_ROUTERS_SEEN: u32 = 65_536;
 
 /// Constants that a load writes into the programs. The kernel's verifier removes what they switch off.
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Settings {
     /// Key of the router hash. Secret: who knows it can aim addresses at one slot.
@@ -97,8 +118,28 @@ pub struct Settings {
     pub alias_prefixes: u32,
     /// 1: remember when each router was last seen.
     pub last_seen: u32,
-    /// 0.
-    pub reserved: u32,
+    /// 1: forward what is not for this host; 0: every table of [`forward`] is unread.
+    pub forward: u32,
+    /// 1: take tags off and put them on; 0: tagged frames that are no telemetry go up the stack.
+    pub vlans: u32,
+    /// 1: choose legs of bonds; 0: what leaves through a bond goes up the stack.
+    pub bonds: u32,
+    /// 1: bridge frames and forward into bridges; 0: both go up the stack.
+    pub bridges: u32,
+    /// 1: remember which next hops are in use.
+    pub next_hops: u32,
+    /// 1: count ends by port as well.
+    pub port_counters: u32,
+    /// 1: the kernel's look-up takes a firewall mark (`BPF_FIB_LOOKUP_MARK`, since 6.10).
+    pub mark_lookup: u32,
+    /// 1: the kernel's look-up takes a table (`BPF_FIB_LOOKUP_TBID`, since 6.5).
+    pub table_lookup: u32,
+    /// 1: rules for every packet that arrives.
+    pub arriving_rules: u32,
+    /// 1: rules for packets that are forwarded.
+    pub forwarded_rules: u32,
+    /// 1: only the exporters of [`rules::EXPORTERS`] may send telemetry.
+    pub exporters: u32,
 }
 
 /// Value of [`LOCAL_ADDRESSES`]: the address is there; nothing more yet.
@@ -245,7 +286,7 @@ mod tests {
 
     #[test]
     fn layouts_have_the_sizes_that_the_maps_declare() {
-        assert_eq!(size_of::<Settings>(), 40);
+        assert_eq!(size_of::<Settings>(), 80);
         assert_eq!(size_of::<Port>(), 4);
         assert_eq!(size_of::<Bound>(), 20);
         assert_eq!(size_of::<Steering>(), 4160);

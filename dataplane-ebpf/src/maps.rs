@@ -1,7 +1,12 @@
-//! The maps, under the names of `dataplane_common::map`, and the settings of the load.
+//! The maps of steering, under the names of `dataplane_common::map`, and the settings of the load.
 //!
 //! In: keys. Out: copies of values. What is shared with user space is written there: the programs write
 //! only counters and the routers last seen.
+
+#[expect(dead_code, reason = "read once forwarding is on")]
+pub(crate) mod forward;
+#[expect(dead_code, reason = "read once rules are on")]
+pub(crate) mod rules;
 
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::macros::map;
@@ -59,7 +64,17 @@ static SETTINGS: Settings = Settings {
     aliases: 0,
     alias_prefixes: 0,
     last_seen: 0,
-    reserved: 0,
+    forward: 0,
+    vlans: 0,
+    bonds: 0,
+    bridges: 0,
+    next_hops: 0,
+    port_counters: 0,
+    mark_lookup: 0,
+    table_lookup: 0,
+    arriving_rules: 0,
+    forwarded_rules: 0,
+    exporters: 0,
 };
 
 /// One field of [`SETTINGS`] as the loader wrote it; the compiler must not use the zeros it sees.
@@ -186,8 +201,13 @@ fn add_one(counters: &PerCpuArray<u64>, index: u32) {
 /// Writes `stamp` to its entry; whether another stood there.
 #[inline(always)]
 pub(crate) fn stamp(index: u32, stamp: u32) -> bool {
-    let Some(held) = SEEN_STAMPS.get_ptr_mut(index) else { return false };
-    // SAFETY: a value of the map, aligned; CPUs that race here at worst refresh a router's time twice.
+    replace_stamp(&SEEN_STAMPS, index, stamp)
+}
+
+#[inline(always)]
+fn replace_stamp(stamps: &Array<u32>, index: u32, stamp: u32) -> bool {
+    let Some(held) = stamps.get_ptr_mut(index) else { return false };
+    // SAFETY: a value of the map, aligned; CPUs that race here at worst refresh a time twice.
     let held = unsafe { &mut *held };
     if *held == stamp {
         return false;

@@ -39,7 +39,15 @@ pub(crate) fn millrace_socket(ctx: SkReuseportContext) -> u32 {
 fn action(end: PacketEnd) -> u32 {
     match end {
         PacketEnd::Redirected => xdp_action::XDP_REDIRECT,
+        PacketEnd::Forwarded | PacketEnd::Bridged => xdp_action::XDP_REDIRECT,
         PacketEnd::EmptySlot if maps::drop_empty_udp() => xdp_action::XDP_DROP,
+        PacketEnd::InactiveLeg
+        | PacketEnd::Blackhole
+        | PacketEnd::Denied
+        | PacketEnd::EgressDenied
+        | PacketEnd::Policed
+        | PacketEnd::ExporterDenied
+        | PacketEnd::ExporterPoliced => xdp_action::XDP_DROP,
         PacketEnd::EmptySlot
         | PacketEnd::Truncated
         | PacketEnd::NotIp
@@ -54,6 +62,32 @@ fn action(end: PacketEnd) -> u32 {
         | PacketEnd::SlotMoving
         | PacketEnd::ForeignSlot
         | PacketEnd::NoRing
+        | PacketEnd::BadIpChecksum
+        | PacketEnd::UnknownArrival
+        | PacketEnd::ArrivalDown
+        | PacketEnd::OtherMac
+        | PacketEnd::UnknownStation
+        | PacketEnd::IpOptions
+        | PacketEnd::HopByHop
+        | PacketEnd::Martian
+        | PacketEnd::LinkScope
+        | PacketEnd::HopLimit
+        | PacketEnd::FibFailed
+        | PacketEnd::Unreachable
+        | PacketEnd::Prohibited
+        | PacketEnd::NotForwarded
+        | PacketEnd::ForwardingDisabled
+        | PacketEnd::RouteEncapsulates
+        | PacketEnd::NoNeighbour
+        | PacketEnd::FragmentationNeeded
+        | PacketEnd::NoSourceAddress
+        | PacketEnd::FibVlanFailure
+        | PacketEnd::UnknownFibResult
+        | PacketEnd::NoEgress
+        | PacketEnd::NoLeg
+        | PacketEnd::NotMember
+        | PacketEnd::PortMtu
+        | PacketEnd::NoHeadroom
         | PacketEnd::Internal => xdp_action::XDP_PASS,
         // Ends of the socket program and of user space: no block returns them.
         PacketEnd::Delivered
@@ -63,7 +97,6 @@ fn action(end: PacketEnd) -> u32 {
         | PacketEnd::NoFrame
         | PacketEnd::RingDropped
         | PacketEnd::SocketFull
-        | PacketEnd::BadIpChecksum
         | PacketEnd::BadUdpLength
         | PacketEnd::BadUdpChecksum
         | PacketEnd::UnknownProtocol

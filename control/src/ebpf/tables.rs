@@ -7,6 +7,7 @@ pub mod aliases;
 pub mod steering;
 pub mod sockets;
 pub mod counters;
+pub mod forward;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use dataplane_common::{address_of, octets_of};
 use super::{EbpfError, TableLimits};
 pub use aliases::Aliases;
 pub use counters::{Counters, RoutersSeen};
+pub use forward::Forwarding;
 pub use sockets::{Rings, Sockets};
 pub use steering::SteeringTable;
 
@@ -41,6 +43,8 @@ pub struct Tables {
     pub counters: Counters,
     /// When each router was last seen.
     pub routers_seen: RoutersSeen,
+    /// What forwarding reads and counts.
+    pub forwarding: Forwarding,
 }
 
 impl Tables {
@@ -70,6 +74,7 @@ impl Tables {
                 selected: typed(ebpf, map::SELECTED)?,
             },
             routers_seen: RoutersSeen { map: typed(ebpf, map::ROUTERS_SEEN)? },
+            forwarding: Forwarding::take(ebpf, limits)?,
         })
     }
 }

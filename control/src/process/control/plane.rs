@@ -326,6 +326,7 @@ fn load_settings(config: &Config, key: [u8; 16]) -> LoadSettings {
             ring_rows: limits.max_ring_rows,
             socket_rows: limits.max_socket_rows,
             routers_seen: limits.max_routers_seen,
+            ..TableLimits::default()
         },
         pins: Some(config.process.pins(&config.state_dir)),
         ..LoadSettings::new(key, ring_settings(config, false).frame_room_bytes())
