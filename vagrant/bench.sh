@@ -8,4 +8,4 @@ cd "$here/.."
 "$here/provision.sh" build
 options=()
 if [ -n "${QUICK:-}" ]; then options=(--octets 16777216 --runs 5 --routers 16); fi
-exec cargo run --release -q -p bench -- "${options[@]}"
+exec cargo run --release -q -p bench --features peers -- "${options[@]}"

@@ -1,11 +1,19 @@
-//! What is measured and how: a population of routers as octets, runs interleaved with those of a peer, medians.
+//! What is measured and how: a population of routers as octets, runs interleaved with those of peers, medians.
 //!
 //! ```text
-//! lab::exporter -> Input (octets larger than the caches) -> ours, peer, ours, peer, .. -> Figure -> table, JSON
+//! lab::exporter -> Input ---+-> ours, peer, peer, ours, peer, .. -> Figure -> table, JSON
+//! recipe -------> Corpus ---+        \-> Digest: all sides read the same, or nothing is measured
 //! ```
-//! Times are measured here and nowhere else in the project: no test asserts one.
+//! Inputs are larger than the caches. Times are measured here and nowhere else in the project: no test asserts one.
 #![forbid(unsafe_code)]
 
+pub mod random;
+pub mod cpu;
 pub mod input;
+pub mod corpus;
+pub mod digest;
 pub mod figure;
 pub mod pipeline;
+pub mod bmp;
+#[cfg(feature = "peers")]
+pub mod peer;

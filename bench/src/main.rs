@@ -1,26 +1,35 @@
-//! `make bench`: every figure, one run, a table and `bench/results/latest.json`.
+//! `make bench`: every figure beside its peers in one run, a table and `bench/results/latest.json`.
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use bench::figure::Figure;
+use anyhow::{Context, ensure};
+use bench::bmp::{self, Walked};
+use bench::corpus::Corpus;
+use bench::cpu::Cpu;
+use bench::figure::{Figure, Peer};
 use bench::input::Input;
-use bench::pipeline::{Pipeline, plain_flows, plain_tables};
+use bench::pipeline::{Pipeline, plain_flows};
 use clap::Parser;
 
-/// Measure decoding and join in this process, in turn with a plain walk over the same octets.
+/// Measure decoding and join on one core of this machine, in turn with peers over the same octets.
 #[derive(Debug, Parser)]
 struct Bench {
     /// Runs of each side that count.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Octets of data messages; more than the caches hold.
+    /// Octets of input of each figure; more than the caches hold.
     #[arg(long, default_value_t = 64 << 20)]
     octets: usize,
-    /// Routers that they come from.
+    /// Routers that flows come from.
     #[arg(long, default_value_t = 64)]
     routers: usize,
+    /// The core to run on; the last one if not given.
+    #[arg(long)]
+    core: Option<usize>,
+    /// Only figures whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Where the rows go.
     #[arg(long, default_value = "bench/results/latest.json")]
     results: PathBuf,
@@ -28,50 +37,112 @@ struct Bench {
 
 fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
-    let input = Input::new(bench.routers, bench.octets);
-    println!("{} routers, {} records in {} octets", bench.routers, input.records, input.octets());
+    pin(bench.core)?;
     println!("{:<28} {:>14} {:>14} {:>7} {:>8}  peer (unit)", "figure", "ours", "peer", "ratio", "spread");
-    let rate = |(seconds, count): (f64, u64)| count as f64 / seconds;
-    let mut figures = Vec::new();
-    let mut show = |figure: Figure| {
-        println!("{}", figure.to_line());
-        figures.push(figure);
-    };
-
-    let mut plain = Pipeline::new(false);
-    plain.templates(&input);
-    show(Figure::measure(
-        "ipfix_decode_records_per_s",
-        "records/s",
-        "plain walk of the views, no columns",
-        bench.runs,
-        || rate(plain.flows(&input)),
-        || rate(plain_flows(&input)),
-    ));
-    let mut joined = Pipeline::new(true);
-    joined.templates(&input);
-    joined.tables(&input);
-    show(Figure::measure(
-        "ipfix_join_records_per_s",
-        "records/s",
-        "the same without join",
-        bench.runs,
-        || rate(joined.flows(&input)),
-        || rate(plain.flows(&input)),
-    ));
-    show(Figure::measure(
-        "bmp_decode_messages_per_s",
-        "messages/s",
-        "plain walk of the views, no RIB",
-        bench.runs,
-        || rate((Pipeline::new(true).tables(&input), input.bmp_messages)),
-        || rate(plain_tables(&input)),
-    ));
-
-    let rows: Vec<_> = figures.iter().map(Figure::to_json).collect();
+    let mut rows = Vec::new();
+    for (name, measure) in FIGURES {
+        if name.contains(&bench.only) {
+            let figure = measure(name, &bench)?;
+            figure.to_lines().for_each(|line| println!("{line}"));
+            rows.extend(figure.to_json());
+        }
+    }
     if let Some(directory) = bench.results.parent() {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
     let text = serde_json::to_string_pretty(&rows)? + "\n";
     std::fs::write(&bench.results, text).with_context(|| bench.results.display().to_string())
+}
+
+type Measure = fn(&'static str, &Bench) -> anyhow::Result<Figure>;
+
+/// In the order of the printed table.
+const FIGURES: [(&str, Measure); 4] = [
+    ("ipfix_decode_records_per_s", ipfix_decode),
+    ("bmp_decode_messages_per_s", bmp_decode),
+    ("ipfix_join_records_per_s", ipfix_join),
+    ("bmp_rib_messages_per_s", bmp_rib),
+];
+
+/// A whole collector beside decoders that make owned values, and a plain walk.
+fn ipfix_decode(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    let input = Input::new(bench.routers, bench.octets);
+    let mut ours = Pipeline::new(false);
+    ours.templates(&input);
+    let mut peers: Vec<Peer<'_>> = Vec::new();
+    #[cfg(feature = "peers")]
+    {
+        use bench::peer::{netflow_parser, netgauze};
+        let digest = ours.flows_digest(&input);
+        ensure!(netgauze::flows_digest(&input) == digest, "netgauze reads other values of flows than we do");
+        ensure!(
+            netflow_parser::flows_digest(&input) == digest,
+            "netflow_parser reads other values than we do"
+        );
+        peers.push(("netgauze-flow-pkt 0.13", Box::new(|| rate(netgauze::flows(&input)))));
+        peers.push(("netflow_parser 1.0", Box::new(|| rate(netflow_parser::flows(&input)))));
+    }
+    peers.push(("plain walk of our views, no columns", Box::new(|| rate(plain_flows(&input)))));
+    Ok(Figure::measure(name, "records/s", bench.runs, || rate(ours.flows(&input)), &mut peers))
+}
+
+/// Our views, every value read and judged, beside decoders that make owned values.
+fn bmp_decode(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    let corpus = Corpus::new(bench.octets, 7);
+    let whole = bmp::walk(&corpus);
+    ensure!(whole.messages == corpus.messages() && whole.findings == 0, "we do not read the whole corpus");
+    let mut peers: Vec<Peer<'_>> = Vec::new();
+    #[cfg(feature = "peers")]
+    {
+        use bench::peer::{bgpkit, netgauze};
+        let octets = bgpkit::octets(&corpus);
+        ensure!(netgauze::walk(&corpus) == whole, "netgauze reads other routes than we do");
+        ensure!(bgpkit::walk(&octets) == whole, "bgpkit-parser reads other routes than we do");
+        peers.push(("netgauze-bmp-pkt 0.13", Box::new(|| timed(|| netgauze::walk(&corpus)))));
+        peers.push(("bgpkit-parser 0.23", Box::new(move || timed(|| bgpkit::walk(&octets)))));
+    }
+    #[cfg(not(feature = "peers"))]
+    peers.push(("itself", Box::new(|| timed(|| bmp::walk(&corpus)))));
+    Ok(Figure::measure(name, "messages/s", bench.runs, || timed(|| bmp::walk(&corpus)), &mut peers))
+}
+
+/// Two look-ups a record in the RIB of each flow's own router.
+fn ipfix_join(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    let input = Input::new(bench.routers, bench.octets);
+    let (mut joined, mut plain) = (Pipeline::new(true), Pipeline::new(false));
+    joined.templates(&input);
+    joined.tables(&input);
+    plain.templates(&input);
+    let mut peers: [Peer<'_>; 1] = [("the same without join", Box::new(|| rate(plain.flows(&input))))];
+    Ok(Figure::measure(name, "records/s", bench.runs, || rate(joined.flows(&input)), &mut peers))
+}
+
+/// A whole collector with its RIB beside the walk alone.
+fn bmp_rib(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    let corpus = Corpus::new(bench.octets, 7);
+    let ours = || corpus.messages() as f64 / Pipeline::new(true).session(&corpus);
+    let mut peers: [Peer<'_>; 1] = [("our walk alone, no RIB", Box::new(|| timed(|| bmp::walk(&corpus))))];
+    Ok(Figure::measure(name, "messages/s", bench.runs, ours, &mut peers))
+}
+
+fn rate((seconds, count): (f64, u64)) -> f64 {
+    count as f64 / seconds
+}
+
+/// Messages a second of one walk.
+fn timed(walk: impl FnOnce() -> Walked) -> f64 {
+    let started = Cpu::start();
+    let walked = std::hint::black_box(walk());
+    walked.messages as f64 / started.seconds()
+}
+
+fn pin(core: Option<usize>) -> anyhow::Result<()> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let core = match core {
+        Some(id) => cores.into_iter().find(|core| core.id == id),
+        None => cores.into_iter().next_back(),
+    };
+    let core = core.context("no such core")?;
+    ensure!(core_affinity::set_for_current(core), "core {} cannot be had", core.id);
+    Ok(())
 }

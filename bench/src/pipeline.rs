@@ -1,11 +1,9 @@
-//! The two sides of each figure: a whole collector with its sinks' columns, and a plain walk over wire's views.
+//! Our side: a whole collector with its sinks' columns. And a plain walk over wire's views.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
 
-use collector::batch::{BatchLimits, WorkerId};
-use collector::schema::{Interest, schemas};
+use collector::batch::{Batch, BatchLimits, WorkerId};
+use collector::schema::{Interest, Origin, TableId, schemas};
 use collector::settings::PortProtocol;
 use collector::{Collector, Drain, Input as Given, Now, Outlet, Settings, StreamId};
 use wire::element::lookup;
@@ -14,6 +12,9 @@ use wire::ipfix::data::Records;
 use wire::ipfix::template::Field;
 use wire::value::Value;
 
+use crate::corpus::Corpus;
+use crate::cpu::Cpu;
+use crate::digest::Digest;
 use crate::input::Input;
 
 const FLOW_PORT: u16 = 4739;
@@ -25,6 +26,8 @@ pub struct Pipeline {
     outlet: Outlet,
     drain: Drain,
     rows: u64,
+    /// Sums of all element columns, where they are wanted.
+    digest: Option<Digest>,
 }
 
 impl Pipeline {
@@ -37,7 +40,7 @@ impl Pipeline {
         let (outlet, drain) = Outlet::new(WorkerId(0), &schemas, 16, limits);
         let ports = vec![(FLOW_PORT, PortProtocol::Ipfix), (BMP_PORT, PortProtocol::Bmp)];
         let collector = Collector::new(Settings { ports, join, ..Settings::default() }, schemas);
-        Self { collector, outlet, drain, rows: 0 }
+        Self { collector, outlet, drain, rows: 0, digest: None }
     }
 
     /// Teaches templates.
@@ -50,34 +53,43 @@ impl Pipeline {
 
     /// Plays every router's BMP table. Returns seconds.
     pub fn tables(&mut self, input: &Input) -> f64 {
-        let started = Instant::now();
+        let started = Cpu::start();
         for (id, (from, table)) in (0..).zip(input.sources.iter().zip(&input.tables)) {
-            let stream = StreamId(id);
-            let to = SocketAddr::from(([127, 0, 0, 1], BMP_PORT));
-            self.collector.accept(
-                Now::default(),
-                Given::Opened { stream, from: *from, to },
-                &mut self.outlet,
-            );
-            let mut rest = &table[..];
-            while !rest.is_empty() {
-                let octets = &rest[..rest.len().min(64 * 1024)];
-                let consumed = self.collector.accept(
-                    Now::default(),
-                    Given::Received { stream, octets },
-                    &mut self.outlet,
-                );
-                rest = &rest[consumed..];
-                self.settle();
-            }
+            self.opened(StreamId(id), *from);
+            self.received(StreamId(id), table);
         }
-        started.elapsed().as_secs_f64()
+        started.seconds()
+    }
+
+    /// Plays one BMP session. Returns seconds, those of the opening left out.
+    pub fn session(&mut self, corpus: &Corpus) -> f64 {
+        self.opened(StreamId(0), SocketAddr::from(([192, 0, 2, 9], 50_000)));
+        self.received(StreamId(0), &corpus.opening);
+        let started = Cpu::start();
+        self.received(StreamId(0), &corpus.octets);
+        started.seconds()
+    }
+
+    fn opened(&mut self, stream: StreamId, from: SocketAddr) {
+        let to = SocketAddr::from(([127, 0, 0, 1], BMP_PORT));
+        self.collector.accept(Now::default(), Given::Opened { stream, from, to }, &mut self.outlet);
+    }
+
+    /// Hands octets on as a stream's buffer does, a piece at a time.
+    fn received(&mut self, stream: StreamId, mut rest: &[u8]) {
+        while !rest.is_empty() {
+            let octets = &rest[..rest.len().min(64 * 1024)];
+            let given = Given::Received { stream, octets };
+            let consumed = self.collector.accept(Now::default(), given, &mut self.outlet);
+            rest = &rest[consumed..];
+            self.settle();
+        }
     }
 
     /// Takes every data message. Returns seconds and the flow rows that came out.
     pub fn flows(&mut self, input: &Input) -> (f64, u64) {
         self.rows = 0;
-        let started = Instant::now();
+        let started = Cpu::start();
         for (router, message) in &input.messages {
             self.datagram(input.sources[*router], message);
             if self.drain.backlog() > 0 {
@@ -86,7 +98,14 @@ impl Pipeline {
         }
         self.outlet.publish();
         self.settle();
-        (started.elapsed().as_secs_f64(), self.rows)
+        (started.seconds(), self.rows)
+    }
+
+    /// Takes every data message and sums what stands in the columns of elements.
+    pub fn flows_digest(&mut self, input: &Input) -> Digest {
+        self.digest = Some(Digest::default());
+        self.flows(input);
+        self.digest.take().unwrap_or_default()
     }
 
     fn datagram(&mut self, from: SocketAddr, payload: &[u8]) {
@@ -97,7 +116,25 @@ impl Pipeline {
     fn settle(&mut self) {
         while let Some(lease) = self.drain.take() {
             self.rows += u64::from(lease.rows);
-            debug_assert!(Arc::strong_count(&lease.schema) > 0);
+            if let Some(digest) = &mut self.digest {
+                note(&lease, digest);
+            }
+        }
+    }
+}
+
+/// Sums a batch's columns of elements; each has its position in the template as its tag.
+fn note(batch: &Batch, digest: &mut Digest) {
+    if batch.schema.table != TableId::Flows {
+        return;
+    }
+    for (tag, field) in (0..).zip(&lab::exporter::FIELDS_V4) {
+        let origin = Origin::Element { pen: field.pen, id: field.id, nth: 0 };
+        let Some(column) = batch.schema.position(origin) else { continue };
+        for row in 0..batch.rows {
+            let value = batch.values.get(column).and_then(|values| values.integer(row as usize));
+            let value = value.filter(|_| batch.is_present(column, row));
+            digest.note(tag, value.unwrap_or(u64::MAX));
         }
     }
 }
@@ -107,7 +144,7 @@ impl Pipeline {
 pub fn plain_flows(input: &Input) -> (f64, u64) {
     let fields: &[Field] = &lab::exporter::FIELDS_V4;
     let (mut records, mut digest) = (0_u64, 0_u64);
-    let started = Instant::now();
+    let started = Cpu::start();
     for (_, octets) in &input.messages {
         let Ok(message) = Message::parse(octets) else { continue };
         for set in message.sets().flatten() {
@@ -122,31 +159,7 @@ pub fn plain_flows(input: &Input) -> (f64, u64) {
             }
         }
     }
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = started.seconds();
     std::hint::black_box(digest);
     (seconds, records)
-}
-
-/// Every BMP message, attribute and NLRI by the views alone, without a RIB. Returns seconds and messages.
-#[must_use]
-pub fn plain_tables(input: &Input) -> (f64, u64) {
-    let (mut messages, mut digest) = (0_u64, 0_usize);
-    let rules = wire::bgp::Session::FOUR_OCTET;
-    let started = Instant::now();
-    for table in &input.tables {
-        let mut rest = &table[..];
-        while let wire::bmp::Framed::Whole(frame) = wire::bmp::frame(rest, 1 << 20) {
-            rest = &rest[frame.octets.len()..];
-            messages += 1;
-            let Ok(wire::bmp::Message::RouteMonitoring(monitoring)) = frame.message() else { continue };
-            let Ok(update) = monitoring.update() else { continue };
-            digest += update.judge(&rules).count();
-            for routes in update.routes().flatten() {
-                digest += routes.entries(&rules).flatten().count();
-            }
-        }
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    std::hint::black_box(digest);
-    (seconds, messages)
 }
