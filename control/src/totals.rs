@@ -130,6 +130,7 @@ impl Default for Totals {
     fn default() -> Self {
         let (frames, selections) = ([0; PacketEnd::COUNT], [0; PacketEnd::COUNT]);
         Self {
+            received: None,
             frames,
             selections,
             workers: Vec::new(),
