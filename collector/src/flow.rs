@@ -137,6 +137,13 @@ impl Sessions {
         self.due_ns
     }
 
+    /// No further message will close a gap.
+    pub(crate) fn settle(&mut self, turn: &mut Turn<'_>) {
+        for (key, exporter) in self.exporters.iter_mut() {
+            exporter.settle(key.protocol(), turn);
+        }
+    }
+
     fn ipfix(
         &mut self,
         shared: &mut Shared,

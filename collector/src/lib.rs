@@ -161,6 +161,14 @@ impl Collector {
         next
     }
 
+    /// No input will come any more, as at the end of a capture: gaps in sequence numbers are losses now.
+    pub fn settle(&mut self, now: Now, out: &mut Outlet) {
+        for (_, router) in self.routers.iter_mut() {
+            let (settings, exporter, ledgers) = (&self.settings, router.address, &mut self.ledgers);
+            router.flows.settle(&mut Turn { now, settings, exporter, ledgers, out });
+        }
+    }
+
     /// The counters so far.
     #[must_use]
     pub const fn ledgers(&self) -> &Ledgers {

@@ -13,7 +13,7 @@ mod limits;
 mod process;
 mod error;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -124,6 +124,14 @@ impl Config {
             serde_path_to_error::deserialize(table).map_err(|error| ConfigError::of(text, &error))?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Addresses that the configuration says something of, each once: telemetry is expected from there.
+    #[must_use]
+    pub fn expected(&self) -> BTreeSet<IpAddr> {
+        let sampled = self.exporters.sampling.iter().map(|sampling| sampling.router);
+        let aliases = self.steering.alias.iter().map(|alias| &alias.address);
+        sampled.chain(aliases.filter(|address| address.is_host()).map(|network| network.address)).collect()
     }
 
     /// Every range that a type cannot say, and what must agree between keys.

@@ -117,6 +117,7 @@ impl Player {
             collector.accept(now, Input::Datagram { from, to, payload: &payload }, out);
             after_each(out);
         }
+        collector.settle(now, out);
     }
 
     /// Time and number of the packet played last.

@@ -117,6 +117,12 @@ impl Exporter {
         }
     }
 
+    /// No further message will close a gap.
+    pub(crate) fn settle(&mut self, protocol: Protocol, turn: &mut Turn<'_>) {
+        self.sequence.tick(u64::MAX);
+        self.count_lost(protocol, turn);
+    }
+
     /// When a tick would do something, monotonic ns.
     pub(crate) fn due_ns(&self, settings: &Settings) -> Option<u64> {
         let templates = match settings.template_lifetime_ns {

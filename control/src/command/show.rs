@@ -1,5 +1,7 @@
 //! `millrace show`: what the running instance holds and has counted.
 
+mod exporters;
+
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -55,7 +57,15 @@ impl Show {
             let line = format!("no millrace answers at {} (start one: millrace run)", socket.display());
             Failure::not_running(line)
         };
-        let written = if self.json {
+        let written = if matches!(self.what, What::Exporters) {
+            let mut answer = admin::ask(&socket, request)?.ok_or_else(nobody)?;
+            // No dataplane at work, no sessions: what control knows stands alone.
+            if let Ok(Some(sessions)) = admin::ask(&socket, What::Sessions) {
+                exporters::tell(&mut answer, &sessions);
+            }
+            let text = if self.json { format!("{answer}\n") } else { table(&answer["items"]) };
+            io::stdout().write_all(text.as_bytes())
+        } else if self.json {
             // A table of millions of routes is passed on as it comes.
             let mut stream = admin::open(&socket, &request)?.ok_or_else(nobody)?;
             io::copy(&mut stream, &mut io::stdout()).map(drop)

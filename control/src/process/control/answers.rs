@@ -161,6 +161,15 @@ impl Control {
         items.extend(silent.take(self.config.metrics.max_exporters as usize).map(|(router, _)| {
             json!({"exporter": router.to_string(), "worker": self.slot(router), "state": "no_rows"})
         }));
+        // Routers that the configuration names and that nobody has heard of.
+        let named: Vec<Value> = self
+            .config
+            .expected()
+            .into_iter()
+            .filter(|router| items.iter().all(|item| item["exporter"] != router.to_string()))
+            .map(|router| json!({"exporter": router.to_string(), "worker": self.slot(router), "state": "silent"}))
+            .collect();
+        items.extend(named);
         items
     }
 
