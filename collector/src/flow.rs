@@ -45,6 +45,7 @@ use header::Header;
 use plan::{Plan, Plans};
 use rows::{DataSet, Scratch};
 use sets::Work;
+use waiting::{Bound, WorkerWaiting};
 
 pub use saved::Saved;
 pub use state::{ExporterState, TemplateState};
@@ -56,15 +57,27 @@ pub struct Shared {
     scratch: Scratch,
     template: Vec<u8>,
     netflow5: Option<Arc<Plan>>,
+    /// Data of all exporters that waits for its template.
+    waiting: Arc<WorkerWaiting>,
 }
 
 impl Shared {
     /// Prepares for rows of these schemas.
     #[must_use]
     pub fn new(schemas: &Schemas, settings: &Settings) -> Self {
-        let mut plans = Plans::new(schemas, settings.max_shared_plans);
+        let mut plans = Plans::new(schemas, settings.max_shared_plans, settings.join_address);
         let netflow5 = plans.netflow5();
-        Self { plans, scratch: Scratch::default(), template: Vec::new(), netflow5 }
+        let waiting = Arc::default();
+        Self { plans, scratch: Scratch::default(), template: Vec::new(), netflow5, waiting }
+    }
+
+    /// How much data may wait for its template.
+    const fn waiting_bound(&self, settings: &Settings) -> Bound<'_> {
+        Bound {
+            exporter: settings.max_waiting_octets_per_exporter,
+            worker: settings.max_waiting_octets_per_worker,
+            waiting: &self.waiting,
+        }
     }
 }
 

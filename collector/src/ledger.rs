@@ -77,6 +77,8 @@ ledger! {
         Malformed = "malformed",
         /// No sink wants records of this kind.
         NotWanted = "not_wanted",
+        /// An error row beyond those that a second may have.
+        RateLimited = "rate_limited",
         /// Under way when its worker panicked; the worker starts again empty.
         WorkerPanic = "worker_panic",
     }

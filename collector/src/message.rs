@@ -116,15 +116,26 @@ pub(crate) fn write_error(
     malformed: wire::Malformed,
     octets: &[u8],
 ) {
-    let context = Context::Error {
-        protocol: protocol.name(),
-        reason: malformed.reason.name(),
-        offset: malformed.offset,
-        length: malformed.length,
-    };
+    write_fault(turn, protocol, malformed.reason.name(), [malformed.offset, malformed.length], octets);
+}
+
+/// Writes and counts the row of a unit that reads, but that an operator must hear of. `place` is its offset and
+/// length in octets.
+pub(crate) fn write_fault(
+    turn: &mut Turn<'_>,
+    protocol: Protocol,
+    reason: &'static str,
+    [offset, length]: [u32; 2],
+    octets: &[u8],
+) {
+    let context = Context::Error { protocol: protocol.name(), reason, offset, length };
     turn.ledgers.records_in(Kind::Error, 1);
     let octets = octets.get(..MAX_ERROR_OCTETS).unwrap_or(octets);
-    let end = write_row(turn, Kind::Error, &context, octets);
+    let most = turn.settings.max_error_rows_per_second;
+    let end = match turn.out.allows_error(turn.now.monotonic_ns, most) {
+        true => write_row(turn, Kind::Error, &context, octets),
+        false => RecordEnd::RateLimited,
+    };
     turn.ledgers.records(Kind::Error, end, 1);
 }
 

@@ -19,6 +19,14 @@ pub type Schemas = [Arc<Schema>; TableId::COUNT];
 pub struct Outlet {
     tables: [Table; TableId::COUNT],
     full: Arc<ArrayQueue<Box<Batch>>>,
+    errors: Errors,
+}
+
+/// Error rows of the present second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Errors {
+    second: u64,
+    rows: u32,
 }
 
 #[derive(Debug)]
@@ -55,7 +63,7 @@ impl Outlet {
             tables.get(table).map_or_else(|| Arc::new(ArrayQueue::new(1)), |table| Arc::clone(&table.empty))
         });
         let drain = Drain { full: Arc::clone(&full), empty };
-        (Self { tables, full }, drain)
+        (Self { tables, full, errors: Errors::default() }, drain)
     }
 
     /// The open batch of a table with room for at least one row, or `None` when all batches are out: a drop.
@@ -82,6 +90,18 @@ impl Outlet {
                 hand_on(table, &self.full);
             }
         }
+    }
+
+    /// Whether one more error row may be written in this second of the monotonic clock; if so it is counted in.
+    /// `most` rows a second, 0: no limit. What floods a collector must not flood its sinks.
+    pub(crate) const fn allows_error(&mut self, monotonic_ns: u64, most: u32) -> bool {
+        let second = monotonic_ns / 1_000_000_000;
+        if self.errors.second != second {
+            self.errors = Errors { second, rows: 0 };
+        }
+        let is_allowed = most == 0 || self.errors.rows < most;
+        self.errors.rows = self.errors.rows.saturating_add(is_allowed as u32);
+        is_allowed
     }
 
     /// Takes back rows that were begun and not finished: what a panic in mid-row leaves behind.

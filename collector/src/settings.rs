@@ -27,6 +27,36 @@ pub enum ExporterKey {
     AddressAndPort,
 }
 
+/// Which of the addresses of one side that a record has is looked up in the RIB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JoinAddress {
+    /// The last in template order that is not unspecified: of a tunnel the inner one.
+    #[default]
+    Last,
+    /// The first in template order that is not unspecified: of a tunnel the outer one.
+    First,
+}
+
+/// How records or options call a VRF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VrfName {
+    /// By the number of elements 234 and 235.
+    Id(u32),
+    /// By the name that options give to the number.
+    Name(Box<str>),
+}
+
+/// A route distinguisher that nobody but the configuration knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VrfDistinguisher {
+    /// The router whose VRF it is; `None`: every router's.
+    pub router: Option<[u8; 16]>,
+    /// The VRF.
+    pub vrf: VrfName,
+    /// Its route distinguisher.
+    pub rd: [u8; 8],
+}
+
 /// Everything a collector can be told. All tables are bounded by a limit that stands here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -34,6 +64,10 @@ pub struct Settings {
     pub ports: Vec<(u16, PortProtocol)>,
     /// Whether flows are joined with routes.
     pub join: bool,
+    /// Which address of a record the join looks up.
+    pub join_address: JoinAddress,
+    /// Route distinguishers of VRFs whose routers do not tell them; an entry of a router beats one of all.
+    pub vrfs: Vec<VrfDistinguisher>,
     /// Identity of flow sessions.
     pub exporter_key: ExporterKey,
     /// Source addresses that mean another router: (address, router), IPv4 as IPv4-mapped.
@@ -57,10 +91,14 @@ pub struct Settings {
     pub max_shared_plans: usize,
     /// Octets of data that wait for their template, of one flow session.
     pub max_waiting_octets_per_exporter: usize,
+    /// Octets of data that wait for their template, of all flow sessions of one worker.
+    pub max_waiting_octets_per_worker: usize,
     /// How long data waits for its template, ns.
     pub max_waiting_ns: u64,
     /// Options-derived entries (samplers, interfaces, VRFs) of one flow session.
     pub max_options_entries_per_exporter: usize,
+    /// Error rows that one worker writes in a second; 0: no limit (captures).
+    pub max_error_rows_per_second: u32,
     /// Octets of one BMP message, header included.
     pub max_bmp_message_octets: usize,
     /// BMP sessions of one router.
@@ -88,6 +126,8 @@ impl Default for Settings {
         Self {
             ports: Vec::new(),
             join: true,
+            join_address: JoinAddress::Last,
+            vrfs: Vec::new(),
             exporter_key: ExporterKey::Address,
             aliases: Vec::new(),
             sampling: Vec::new(),
@@ -99,8 +139,10 @@ impl Default for Settings {
             template_lifetime_ns: 0,
             max_shared_plans: 16_384,
             max_waiting_octets_per_exporter: 256 * 1024,
+            max_waiting_octets_per_worker: 64 << 20,
             max_waiting_ns: 60 * SECOND,
             max_options_entries_per_exporter: 16_384,
+            max_error_rows_per_second: 100,
             max_bmp_message_octets: 1 << 20,
             max_bmp_sessions_per_router: 4,
             max_peers_per_session: 4_096,

@@ -8,12 +8,15 @@ use collector::batch::Values;
 use collector::join::{JoinedRoute, Key, RouteOctets, Vrf, join};
 use collector::ledger::JoinEnd;
 use collector::schema::{Origin, PickedBy, RouteField, Side, TableId, VrfFrom};
-use collector::{Settings, StreamEnd};
+use collector::settings::{JoinAddress, PortProtocol, VrfDistinguisher, VrfName};
+use collector::{Input, Settings, StreamEnd};
 use station::{ROUTER, SECOND, Station, announce, peer, peer_up};
 use wire::bgp::Family;
 use wire::bmp::PeerHeader;
 use wire::bmp::peer_up::VRF_TABLE_NAME;
+use wire::emit::ipfix::Message;
 use wire::emit::{bgp, bmp};
+use wire::ipfix::template::Field;
 
 const RD: [u8; 8] = [0, 2, 0xfb, 0xf0, 0x2d, 0x5a, 0, 12];
 
@@ -75,6 +78,10 @@ fn miss(end: JoinEnd) -> Joined {
 
 /// Two peers and a Loc-RIB of a VRF that the router calls A2.
 fn station() -> Station {
+    with(Settings::default())
+}
+
+fn with(settings: Settings) -> Station {
     let (one, two) = (peer(1), peer(2));
     let vrf = PeerHeader { kind: 3, distinguisher: RD, address_octets: [0; 16], ..peer(9) };
     let open = |header: &PeerHeader| {
@@ -84,7 +91,7 @@ fn station() -> Station {
     };
     let up = open(&vrf);
     let unspecified = std::net::Ipv4Addr::UNSPECIFIED.into();
-    let mut station = Station::new(Settings::default());
+    let mut station = Station::new(settings);
     station.open(1);
     let octets = [
         peer_up(&one, |_| {}),
@@ -198,4 +205,69 @@ fn routes_of_a_lost_session_serve_as_stale_until_told_again_or_expired() {
     station.wait(Settings::default().stale_routes_ns);
     assert_eq!(look_up(&mut station, &key("198.51.7.7")), miss(JoinEnd::NoRoute));
     assert_eq!(look_up(&mut station, &key("198.51.100.7")).peer_as, Some(65_001));
+}
+
+/// Feeds one IPFIX message from the router; where the destination side of its flow was found, and by which VRF.
+fn destination(settings: Settings, message: &Message) -> (Option<u16>, Option<String>, Option<VrfFrom>) {
+    let mut station = with(Settings { ports: vec![(4739, PortProtocol::Ipfix)], ..settings });
+    let from = (ROUTER, 50_000).into();
+    let input = Input::Datagram { from, to: (ROUTER, 4739).into(), payload: &message.clone().finish() };
+    station.collector.accept(station.now, input, &mut station.out);
+    station.out.publish();
+    let batch = std::iter::from_fn(|| station.drain.take())
+        .find(|batch| batch.schema.table == TableId::Flows)
+        .unwrap();
+    let column = |field| batch.schema.position(Origin::Join { side: Side::Destination, field }).unwrap();
+    let integer =
+        |field| batch.is_present(column(field), 0).then(|| batch.values[column(field)].integer(0).unwrap());
+    let routes = column(RouteField::Route);
+    let prefix = batch
+        .is_present(routes, 0)
+        .then(|| RouteOctets(batch.values[routes].octets(0).unwrap()).read().unwrap().prefix.to_string());
+    let from = integer(RouteField::VrfFrom).and_then(|n| VrfFrom::from_number(u8::try_from(n).unwrap()));
+    (integer(RouteField::UsedElement).map(|id| u16::try_from(id).unwrap()), prefix, from)
+}
+
+#[test]
+fn a_vrf_that_nobody_tells_is_that_of_the_configuration() {
+    let fields = [Field::iana(12, 4), Field::iana(234, 4)];
+    let options = [Field::iana(234, 4), Field::iana(236, 4)];
+    let seven: &[u8] = &[0, 0, 0, 7];
+    let mut message = Message::new(1_700_000_000, 0, 7);
+    message
+        .options_template(257, 1, &options)
+        .data(257, &options, &[&[seven, b"red\0"]])
+        .template(256, &fields)
+        .data(256, &fields, &[&[&[198, 51, 100, 7], seven]]);
+    let other = Some([9; 16]);
+    let own = Some(collector::sixteen(ROUTER.into()));
+    let entry = |router, vrf, rd| VrfDistinguisher { router, vrf, rd };
+    let unknown = [0, 0, 0, 1, 0, 0, 0, 1];
+    let found = (Some(12), Some("198.51.100.7/32".to_owned()), Some(VrfFrom::Config));
+    for vrfs in [
+        vec![entry(None, VrfName::Id(7), RD)],
+        vec![entry(None, VrfName::Name("red".into()), RD)],
+        vec![entry(other, VrfName::Id(7), unknown), entry(None, VrfName::Id(7), RD)],
+        vec![entry(None, VrfName::Id(7), unknown), entry(own, VrfName::Id(7), RD)],
+    ] {
+        assert_eq!(destination(Settings { vrfs, ..Settings::default() }, &message), found);
+    }
+    for vrfs in [Vec::new(), vec![entry(other, VrfName::Id(7), RD)], vec![entry(own, VrfName::Id(8), RD)]] {
+        let told = destination(Settings { vrfs, ..Settings::default() }, &message);
+        assert_eq!((told.1, told.2), (None, Some(VrfFrom::Record)));
+    }
+}
+
+#[test]
+fn of_a_tunnel_s_addresses_the_configured_one_is_looked_up() {
+    let fields = [Field::iana(12, 4), Field::iana(12, 4), Field::iana(28, 16)];
+    let mut message = Message::new(1_700_000_000, 0, 7);
+    let record: [&[u8]; 3] = [&[198, 51, 7, 7], &[198, 51, 100, 7], &[0; 16]];
+    message.template(256, &fields).data(256, &fields, &[&record]);
+    for (join_address, prefix) in
+        [(JoinAddress::Last, "198.51.100.0/24"), (JoinAddress::First, "198.51.0.0/16")]
+    {
+        let told = destination(Settings { join_address, ..Settings::default() }, &message);
+        assert_eq!(told, (Some(12), Some(prefix.to_owned()), Some(VrfFrom::Default)));
+    }
 }

@@ -24,7 +24,7 @@ use serde::Deserialize;
 pub use bmp::Bmp;
 pub use error::{ConfigError, nearest};
 pub use exporters::{Exporters, Identity, Sampling};
-pub use join::Join;
+pub use join::{Address, Join, Vrf};
 pub use limits::Limits;
 pub use outputs::{Sink, SinkType};
 pub use process::Process;
@@ -174,6 +174,7 @@ impl Config {
         }
         range("metrics.max_exporters", "", u64::from(self.metrics.max_exporters), 0..=100_000)?;
         self.steering.check(self.workers.len())?;
+        self.join.check()?;
         self.exporters.check()?;
         self.bmp.check()?;
         self.limits.check()?;
@@ -209,7 +210,6 @@ impl Config {
             self.listen.iter().map(|listen| (listen.port, listen.protocol.speaks())).collect();
         let mut settings = Settings {
             ports,
-            join: self.join.enabled,
             exporter_key: match self.exporters.identity {
                 Identity::Address => ExporterKey::Address,
                 Identity::AddressAndPort => ExporterKey::AddressAndPort,
@@ -220,6 +220,7 @@ impl Config {
             ..Settings::default()
         };
         limits.apply(&mut settings);
+        self.join.apply(&mut settings);
         settings.stale_routes_ns = u64::from(self.bmp.stale_routes_s) * SECOND;
         settings
     }
@@ -366,5 +367,15 @@ mod tests {
             .collect();
         let all = Config::parse(&uncommented).unwrap();
         assert!(!all.steering.alias.is_empty() && !all.exporters.sampling.is_empty());
+        assert_eq!(all.collector_settings().vrfs.len(), all.join.vrf.len());
+        assert!(!all.join.vrf.is_empty());
+    }
+
+    #[test]
+    fn a_vrf_is_named_once_and_its_rd_reads() {
+        let vrf = |text: &str| refused(&format!("[[join.vrf]]\n{text}"));
+        assert!(vrf("rd = \"65000:1\"").contains("key `join.vrf[0]`, value `neither`"));
+        assert!(vrf("rd = \"1:1\"\nid = 1\nname = \"red\"").contains("value `both`"));
+        assert!(vrf("rd = \"red\"\nid = 1").contains("key `join.vrf[0].rd`, value `red`: legal is 65000:1"));
     }
 }

@@ -13,7 +13,7 @@ use super::template::Templates;
 use super::waiting::Waiting;
 use crate::Turn;
 use crate::ledger::{FlowEvent, Protocol, SetEnd};
-use crate::settings::{ExporterKey, Settings};
+use crate::settings::{ExporterKey, Settings, VrfName};
 
 /// An exporter's uptime that falls by more is a restart; less is a packet that came late.
 const LATE_MS: i32 = 60_000;
@@ -53,6 +53,28 @@ pub(crate) struct Knowledge {
     pub(crate) options: Options,
     /// Sampling rate by the configuration.
     pub(crate) sampling: Option<f64>,
+    /// Route distinguishers of its VRFs by the configuration; those of this very router first.
+    pub(crate) vrfs: Box<[(VrfName, [u8; 8])]>,
+}
+
+impl Knowledge {
+    /// What the configuration says about exporters of this router.
+    fn of(router: [u8; 16], settings: &Settings) -> Self {
+        let sampling = settings.sampling.iter().find(|(of, _)| *of == router).map(|&(_, rate)| rate);
+        let own = settings.vrfs.iter().filter(|vrf| vrf.router == Some(router));
+        let every = settings.vrfs.iter().filter(|vrf| vrf.router.is_none());
+        let vrfs = own.chain(every).map(|vrf| (vrf.vrf.clone(), vrf.rd)).collect();
+        Self { options: Options::default(), sampling, vrfs }
+    }
+
+    /// The route distinguisher that the configuration gives to a VRF, by its number or by the name of options.
+    pub(crate) fn configured(&self, vrf: u32) -> Option<[u8; 8]> {
+        let is_it = |name: &VrfName| match name {
+            VrfName::Id(id) => *id == vrf,
+            VrfName::Name(name) => self.options.vrf_name(vrf) == Some(&**name),
+        };
+        self.vrfs.iter().find(|(name, _)| is_it(name)).map(|&(_, rd)| rd)
+    }
 }
 
 /// One flow session.
@@ -78,9 +100,7 @@ impl Exporter {
     pub(crate) fn new(key: &Key, settings: &Settings) -> Self {
         let alias = settings.aliases.iter().find(|(from, _)| *from == key.address);
         let router = alias.map_or(key.address, |&(_, router)| router);
-        let sampling = settings.sampling.iter().find(|(of, _)| *of == router).map(|&(_, rate)| rate);
-        let knowledge = Knowledge { options: Options::default(), sampling };
-        Self { knowledge, ..Self::default() }
+        Self { knowledge: Knowledge::of(router, settings), ..Self::default() }
     }
 
     /// Takes notice of a message. `units`: what it adds to the exporter's sequence, if that can be told.

@@ -2,12 +2,13 @@
 
 use dataplane_common::walk::mapped;
 
-use super::options::Options;
+use super::exporter::Knowledge;
 use super::place::{Place, Records};
 use super::plan::Found;
 use crate::join::{Key, Vrf};
 use crate::rib::{TableId, Tables};
 use crate::schema::{Side, VrfFrom};
+use crate::settings::JoinAddress;
 
 /// Addresses towards the destination: destinationIPv4Address, destinationIPv6Address.
 const DESTINATIONS: &[u16] = &[12, 28];
@@ -22,7 +23,7 @@ const DEFAULT_TABLE: [u8; 8] = [0; 8];
 /// Where the keys of the join lie in records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
-    /// Last in template order first: the inner header of a tunnel comes behind the outer one.
+    /// In the order in which they are tried. The inner header of a tunnel comes behind the outer one.
     destinations: Box<[(u16, Place)]>,
     sources: Box<[(u16, Place)]>,
     next_hops: Box<[Place]>,
@@ -35,13 +36,19 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// The keys of a template.
-    pub(crate) fn of(found: &Found<'_>) -> Self {
+    pub(crate) fn of(found: &Found<'_>, wanted: JoinAddress) -> Self {
         let is_address = |place: &Place| matches!(place.length(), Some(4 | 16));
-        let backwards = |ids| found.any_of(ids).rev().filter(|(_, place)| is_address(place)).collect();
+        let addresses = |ids| {
+            let places = found.any_of(ids).filter(|(_, place)| is_address(place));
+            match wanted {
+                JoinAddress::Last => places.rev().collect(),
+                JoinAddress::First => places.collect(),
+            }
+        };
         let next_hop = |id| found.first(id).filter(is_address);
         Self {
-            destinations: backwards(DESTINATIONS),
-            sources: backwards(SOURCES),
+            destinations: addresses(DESTINATIONS),
+            sources: addresses(SOURCES),
             next_hops: NEXT_HOPS.into_iter().filter_map(next_hop).collect(),
             distinguisher: found.first(90).filter(|place| place.length() == Some(8)),
             ingress_vrf: found.first(234),
@@ -54,7 +61,7 @@ impl Keys {
         &self,
         side: Side,
         records: &Records<'_>,
-        options: &Options,
+        knowledge: &Knowledge,
         tables: &Tables,
         keys: &mut Vec<Key>,
     ) {
@@ -74,7 +81,7 @@ impl Keys {
                 Side::Source => None,
             };
             let vrf = match names_a_vrf {
-                true => self.vrf(vrfs, records, row, options, tables),
+                true => self.vrf(vrfs, records, row, knowledge, tables),
                 false => Vrf::DEFAULT,
             };
             Key { address, used_element, next_hop, vrf }
@@ -86,16 +93,17 @@ impl Keys {
     }
 
     /// The VRF of a look-up: by the record's own RD, by the RD that options give to its VRF ids, by the table that
-    /// BMP knows by the name that they give. A flow between a VRF and the core has the default table on one end,
+    /// BMP knows by the name that they give, by the RD that the configuration gives to its VRF. A flow between a VRF and the core has the default table on one end,
     /// which an RD of zeros tells: its routes are in the table of the other end.
     fn vrf(
         &self,
         vrfs: [Option<Place>; 2],
         records: &Records<'_>,
         row: usize,
-        options: &Options,
+        knowledge: &Knowledge,
         tables: &Tables,
     ) -> Vrf {
+        let options = &knowledge.options;
         let ids = vrfs.map(|place| u32::try_from(records.number(place?, row)?).ok());
         let ids = || ids.into_iter().flatten();
         let own = self.distinguisher.and_then(|place| records.value(place, row).try_into().ok());
@@ -113,6 +121,12 @@ impl Keys {
         let by_name = named().find(|(_, table)| *table != TableId::DEFAULT).or_else(|| named().next());
         if let Some((id, table)) = by_name {
             return Vrf { rd: None, id: Some(id), table: Some(table), from: VrfFrom::Options };
+        }
+        let configured = || ids().filter_map(|id| Some((id, knowledge.configured(id)?)));
+        if let Some((id, rd)) =
+            configured().find(|(_, rd)| *rd != DEFAULT_TABLE).or_else(|| configured().next())
+        {
+            return Vrf { rd: Some(rd), id: Some(id), table: None, from: VrfFrom::Config };
         }
         let from = if ids().next().is_some() { VrfFrom::Record } else { VrfFrom::Default };
         Vrf { rd: None, id: ids().next(), table: None, from }

@@ -20,6 +20,7 @@ use super::time::Times;
 use crate::batch::Batch;
 use crate::outlet::Schemas;
 use crate::schema::{Origin, Schema};
+use crate::settings::JoinAddress;
 
 /// The fields of a template with their places, to be searched.
 pub(crate) struct Found<'a> {
@@ -80,7 +81,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn compile(octets: &[u8], template: &TemplateOctets<'_>, layout: &Layout, schema: &Schema) -> Self {
+    fn compile(
+        octets: &[u8],
+        template: &TemplateOctets<'_>,
+        layout: &Layout,
+        schema: &Schema,
+        address: JoinAddress,
+    ) -> Self {
         let fields: Vec<Field> = template.fields().collect();
         let (shape, places) = Shape::of(&fields);
         let found = Found { fields: &fields, places: &places };
@@ -99,7 +106,7 @@ impl Plan {
             sampling: Sampling::of(&found),
             // 10 and 14: interfaces; 234 and 235: VRFs.
             named_by: [10, 14, 234, 235].map(|id| found.first(id)),
-            keys: if layout.joins() { Keys::of(&found) } else { Keys::default() },
+            keys: if layout.joins() { Keys::of(&found, address) } else { Keys::default() },
             told: Told::of(&found),
             choice: AtomicU64::new(0),
             shape,
@@ -142,6 +149,8 @@ pub(crate) struct Plans {
     by_octets: HashMap<Box<[u8]>, Arc<Plan>>,
     layout: Layout,
     schema: Arc<Schema>,
+    /// Which address of a record the join looks up.
+    address: JoinAddress,
     max: usize,
     /// Plans to be made before the next sweep for unused ones, while the table is full.
     until_sweep: usize,
@@ -149,13 +158,14 @@ pub(crate) struct Plans {
 }
 
 impl Plans {
-    /// No plans yet, at most `max` shared ones, for the columns of these schemas.
-    pub(crate) fn new(schemas: &Schemas, max: usize) -> Self {
+    /// No plans yet, at most `max` shared ones, for the columns of these schemas and the join of this address.
+    pub(crate) fn new(schemas: &Schemas, max: usize, address: JoinAddress) -> Self {
         let [schema, ..] = schemas;
         Self {
             by_octets: HashMap::new(),
             layout: Layout::of(schema),
             schema: Arc::clone(schema),
+            address,
             max,
             until_sweep: 0,
             not_shared: 0,
@@ -178,7 +188,7 @@ impl Plans {
             return Some(Arc::clone(plan));
         }
         let template = TemplateOctets::read(octets)?;
-        let plan = Arc::new(Plan::compile(octets, &template, &self.layout, &self.schema));
+        let plan = Arc::new(Plan::compile(octets, &template, &self.layout, &self.schema, self.address));
         if self.by_octets.len() >= self.max {
             if self.until_sweep == 0 {
                 self.by_octets.retain(|_, plan| Arc::strong_count(plan) > 1);

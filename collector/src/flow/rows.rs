@@ -163,7 +163,7 @@ impl Maker<'_> {
             self.derived(batch, &part, knowledge, numbers);
             if self.layout.joins() && turn.settings.join {
                 for side in [Side::Destination, Side::Source] {
-                    self.plan.keys.fill(side, &part.records, &knowledge.options, rib.tables(), keys);
+                    self.plan.keys.fill(side, &part.records, knowledge, rib.tables(), keys);
                     join::join(side, keys, rib, batch, turn.ledgers);
                 }
             }

@@ -1,6 +1,7 @@
 //! Elements about sampling, options and the configuration in; "one packet of how many was observed" out.
 //!
-//! Counters are never multiplied; 1 means known to be unsampled, absent means unknown. A rate of 0 is no rate.
+//! Counters are never multiplied; 1 means known to be unsampled, absent means unknown. A rate below 1 or beyond 2^32 - 1 is
+//! no rate.
 
 use super::options::Options;
 use super::place::{Place, Records};
@@ -8,6 +9,9 @@ use super::plan::Found;
 use super::rows::Part;
 use crate::batch::{Batch, Values};
 use crate::schema::SamplingFrom;
+
+/// Rates that make sense: an attacker's must not multiply somebody's bill by 2^64, nor divide by zero.
+const RATES: std::ops::RangeInclusive<f64> = 1.0..=4_294_967_295.0;
 
 /// Where a rate lies in records or options records.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +42,7 @@ impl Rate {
             Self::Spaced { interval, space } => (number(interval)? + number(space)?) / number(interval)?,
             Self::Population { size, population } => number(population)? / number(size)?,
         };
-        (rate.is_finite() && rate > 0.0).then_some(rate)
+        RATES.contains(&rate).then_some(rate)
     }
 }
 

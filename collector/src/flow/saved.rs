@@ -65,7 +65,7 @@ impl Sessions {
             let protocol = one.key.protocol();
             for set in one.waiting {
                 ledgers.set_in(protocol);
-                let is_kept = exporter.waiting.push(set, settings.max_waiting_octets_per_exporter);
+                let is_kept = exporter.waiting.push(set, shared.waiting_bound(settings));
                 ledgers.set(protocol, if is_kept { SetEnd::Waiting } else { SetEnd::WaitingFull });
             }
             exporter.knowledge.options = one.options;

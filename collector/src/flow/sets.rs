@@ -14,8 +14,11 @@ use super::template::{Learnt, TemplateOctets};
 use super::waiting::WaitingSet;
 use crate::Turn;
 use crate::ledger::{FlowEvent, MessageEnd, SetEnd};
-use crate::message::write_error;
+use crate::message::{write_error, write_fault};
 use crate::rib::Rib;
+
+/// Reason of the error row of a template that came again with another layout.
+const TEMPLATE_CHANGED: &str = "template_changed";
 
 /// All that the sets of one message are worked on with.
 pub(crate) struct Work<'w, 't> {
@@ -100,8 +103,8 @@ impl Work<'_, '_> {
     }
 
     fn wait(&mut self, template_id: u16, set: &DataSet<'_>) -> SetEnd {
-        let max_octets = self.turn.settings.max_waiting_octets_per_exporter;
-        if !self.exporter.waiting.has_room(set.octets.len(), max_octets) {
+        let bound = self.shared.waiting_bound(self.turn.settings);
+        if !self.exporter.waiting.has_room(set.octets.len(), bound) {
             return SetEnd::WaitingFull;
         }
         let kept = WaitingSet {
@@ -111,7 +114,7 @@ impl Work<'_, '_> {
             offset: u32::try_from(set.offset).unwrap_or(u32::MAX),
             octets: set.octets.into(),
         };
-        match self.exporter.waiting.push(kept, max_octets) {
+        match self.exporter.waiting.push(kept, bound) {
             true => SetEnd::Waiting,
             false => SetEnd::WaitingFull,
         }
@@ -145,11 +148,22 @@ impl Work<'_, '_> {
         match learnt {
             None => return SetEnd::Refused,
             Some(Learnt::Same) => return SetEnd::Decoded,
-            Some(Learnt::Changed) => self.turn.ledgers.flow_event(FlowEvent::TemplateChanged),
+            Some(Learnt::Changed) => self.changed(template),
             Some(Learnt::New) => {}
         }
         self.replay(template.id);
         SetEnd::Decoded
+    }
+
+    /// A template that comes with another layout is what poisoning looks like: counted, and told with its octets.
+    fn changed(&mut self, template: &Template<'_>) {
+        self.turn.ledgers.flow_event(FlowEvent::TemplateChanged);
+        let mut fields = template.fields();
+        let start = fields.next().map_or(0, |field| field.offset);
+        let end = fields.last().map_or(start, |field| field.offset).saturating_add(4);
+        let octets = self.payload.get(start..end.min(self.payload.len())).unwrap_or_default();
+        let place = [start, octets.len()].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        write_fault(self.turn, self.header.protocol(), TEMPLATE_CHANGED, place, octets);
     }
 
     fn learn(&mut self, id: u16, octets: &[u8]) -> Option<Learnt> {

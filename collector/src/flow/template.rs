@@ -254,6 +254,7 @@ impl Templates {
 mod tests {
     use super::*;
     use crate::schema::Interest;
+    use crate::settings::JoinAddress;
 
     fn octets(fields: &[Field]) -> Vec<u8> {
         let mut octets = Vec::new();
@@ -262,7 +263,7 @@ mod tests {
     }
 
     fn plans() -> Plans {
-        Plans::new(&crate::schema::schemas(&Interest::default()), 100)
+        Plans::new(&crate::schema::schemas(&Interest::default()), 100, JoinAddress::Last)
     }
 
     #[test]
@@ -281,7 +282,7 @@ mod tests {
     #[test]
     fn templates_with_lists_carry_those_of_the_lists() {
         let interest = Interest { whole_records: true, ..Interest::default() };
-        let mut plans = Plans::new(&crate::schema::schemas(&interest), 100);
+        let mut plans = Plans::new(&crate::schema::schemas(&interest), 100, JoinAddress::Last);
         let mut templates = Templates::default();
         let (list, one) = ([Field::iana(292, 0xffff)], [Field::iana(8, 4), Field::iana(4, 1)]);
         let inner = |templates: &mut Templates, plans: &mut Plans| -> Vec<_> {

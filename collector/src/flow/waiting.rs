@@ -1,7 +1,9 @@
-//! Data sets that came before their template: kept in order, within bounds of octets and age, and given back
-//! when the template comes.
+//! Data sets that came before their template: kept in order, within bounds of octets (of the exporter, and of all
+//! exporters of the worker) and age, and given back when the template comes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,34 +28,77 @@ pub(crate) struct WaitingSet {
     pub(crate) octets: Box<[u8]>,
 }
 
+/// What waits at all exporters of one worker. Written by that worker only; atomic so that it can be shared without
+/// a lock or a cell.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerWaiting(AtomicUsize);
+
+impl WorkerWaiting {
+    /// Octets that wait, each set at its cost.
+    pub(crate) fn octets(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound<'a> {
+    /// Octets at one exporter.
+    pub(crate) exporter: usize,
+    /// Octets at all exporters of the worker.
+    pub(crate) worker: usize,
+    /// What waits there now.
+    pub(crate) waiting: &'a Arc<WorkerWaiting>,
+}
+
 /// The sets of one exporter that wait, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     sets: VecDeque<WaitingSet>,
     octets: usize,
+    /// Where its octets are counted too; nothing until the first set waits.
+    worker: Option<Arc<WorkerWaiting>>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.gone(self.octets);
+    }
 }
 
 impl Waiting {
-    /// Keeps a set unless that would exceed `max_octets`, and says whether it did.
-    pub(crate) fn push(&mut self, set: WaitingSet, max_octets: usize) -> bool {
-        if self.octets + cost(&set) > max_octets {
+    /// Keeps a set unless that would exceed a bound, and says whether it did.
+    pub(crate) fn push(&mut self, set: WaitingSet, bound: Bound<'_>) -> bool {
+        if !self.has_room(set.octets.len(), bound) {
             return false;
         }
         self.octets += cost(&set);
+        self.worker
+            .get_or_insert_with(|| Arc::clone(bound.waiting))
+            .0
+            .fetch_add(cost(&set), Ordering::Relaxed);
         self.sets.push_back(set);
         true
     }
 
     /// Whether a set of so many octets would be kept.
-    pub(crate) const fn has_room(&self, octets: usize, max_octets: usize) -> bool {
-        self.octets + octets + ENTRY_OCTETS <= max_octets
+    pub(crate) fn has_room(&self, octets: usize, bound: Bound<'_>) -> bool {
+        let cost = octets + ENTRY_OCTETS;
+        self.octets + cost <= bound.exporter && bound.waiting.octets() + cost <= bound.worker
+    }
+
+    fn gone(&mut self, octets: usize) {
+        self.octets -= octets;
+        if let Some(worker) = &self.worker {
+            worker.0.fetch_sub(octets, Ordering::Relaxed);
+        }
     }
 
     /// The oldest set that waits for this template.
     pub(crate) fn take(&mut self, template_id: u16) -> Option<WaitingSet> {
         let at = self.sets.iter().position(|set| set.template_id == template_id)?;
         let set = self.sets.remove(at)?;
-        self.octets -= cost(&set);
+        self.gone(cost(&set));
         Some(set)
     }
 
@@ -63,7 +108,7 @@ impl Waiting {
             return None;
         }
         let set = self.sets.pop_front()?;
-        self.octets -= cost(&set);
+        self.gone(cost(&set));
         Some(set)
     }
 
@@ -97,11 +142,15 @@ mod tests {
         WaitingSet { template_id, header, received, offset: 20, octets: vec![0; octets].into() }
     }
 
+    const fn of_exporter(exporter: usize, waiting: &Arc<WorkerWaiting>) -> Bound<'_> {
+        Bound { exporter, worker: usize::MAX, waiting }
+    }
+
     #[test]
     fn sets_come_back_in_order_and_by_template() {
-        let mut waiting = Waiting::default();
+        let (mut waiting, worker) = (Waiting::default(), Arc::default());
         for (id, at) in [(256, 1), (257, 2), (256, 3)] {
-            assert!(waiting.push(set(id, at, 10), 1_000));
+            assert!(waiting.push(set(id, at, 10), of_exporter(1_000, &worker)));
         }
         assert_eq!(waiting.take(256).unwrap().received.monotonic_ns, 1);
         assert_eq!(waiting.take(256).unwrap().received.monotonic_ns, 3);
@@ -111,8 +160,8 @@ mod tests {
 
     #[test]
     fn octets_and_age_are_bounded() {
-        let mut waiting = Waiting::default();
-        let room = 2 * (10 + ENTRY_OCTETS);
+        let (mut waiting, worker) = (Waiting::default(), Arc::default());
+        let room = of_exporter(2 * (10 + ENTRY_OCTETS), &worker);
         assert!(waiting.push(set(256, 1, 10), room));
         assert!(waiting.has_room(10, room) && waiting.push(set(256, 5, 10), room));
         assert!(!waiting.has_room(0, room) && !waiting.push(set(256, 6, 0), room));
@@ -121,5 +170,18 @@ mod tests {
         assert_eq!(waiting.expired(101, 100).unwrap().received.monotonic_ns, 1);
         assert_eq!(waiting.expired(101, 100), None);
         assert!(waiting.push(set(257, 6, 10), room));
+    }
+
+    #[test]
+    fn exporters_share_the_bound_of_their_worker() {
+        let worker = Arc::default();
+        let bound = Bound { exporter: 1_000, worker: 2 * (10 + ENTRY_OCTETS), waiting: &worker };
+        let (mut one, mut other) = (Waiting::default(), Waiting::default());
+        assert!(one.push(set(256, 1, 10), bound) && other.push(set(256, 2, 10), bound));
+        assert!(!one.has_room(0, bound) && !other.push(set(256, 3, 0), bound));
+        drop(one);
+        assert!(other.push(set(256, 4, 10), bound));
+        assert!(other.take(256).is_some() && other.expired(104, 100).is_some());
+        assert_eq!(worker.octets(), 0);
     }
 }

@@ -215,6 +215,8 @@ impl Decode {
             join: self.join || self.join_final,
             bmp_resync: true,
             bmp_assume_peers: true,
+            // A person who reads a capture wants every one of them.
+            max_error_rows_per_second: 0,
             ..Settings::default()
         }
     }

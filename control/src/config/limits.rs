@@ -21,6 +21,10 @@ macro_rules! limits {
         }
 
         impl Limits {
+            /// Every key.
+            #[cfg(test)]
+            const KEYS: &[&str] = &[$(stringify!($name)),+];
+
             pub(super) fn check(&self) -> Result<(), ConfigError> {
                 $(range(concat!("limits.", stringify!($name)), "", self.$name as u64, $least..=$most)?;)+
                 self.check_powers()
@@ -44,16 +48,22 @@ limits! {
     max_shared_plans: usize = 16_384, 1..=16_777_216;
     /// Octets of data that wait for their template, of one flow session.
     max_waiting_octets_per_exporter: usize = 262_144, 0..=1_073_741_824;
+    /// Octets of data that wait for their template, of all flow sessions of one worker.
+    max_waiting_octets_per_worker: usize = 67_108_864, 0..=1_099_511_627_776;
     /// How long data waits for its template.
     max_waiting_s: u64 = 60, 1..=86_400;
     /// Samplers, interfaces and VRFs known of one flow session.
     max_options_entries_per_exporter: usize = 16_384, 1..=16_777_216;
+    /// Error rows that one worker writes in a second; 0: no limit.
+    max_error_rows_per_second: u32 = 100, 0..=4_294_967_295;
     /// Octets of one BMP message, header included.
     max_bmp_message_octets: usize = 1_048_576, 4_096..=16_777_216;
     /// BMP sessions of one router.
     max_bmp_sessions_per_router: usize = 4, 1..=1_024;
     /// Peers of one BMP session.
     max_peers_per_session: usize = 4_096, 1..=1_000_000;
+    /// Tables (VRFs and route distinguishers) in the RIB of one router.
+    max_tables_per_router: usize = 65_536, 1..=16_777_216;
     /// Paths in the RIB of one router.
     max_paths_per_router: usize = 20_000_000, 1..=1_000_000_000;
     /// Octets of path attributes of one router.
@@ -106,12 +116,67 @@ impl Limits {
         settings.template_lifetime_ns = self.template_lifetime_s * SECOND;
         settings.max_shared_plans = self.max_shared_plans;
         settings.max_waiting_octets_per_exporter = self.max_waiting_octets_per_exporter;
+        settings.max_waiting_octets_per_worker = self.max_waiting_octets_per_worker;
         settings.max_waiting_ns = self.max_waiting_s * SECOND;
         settings.max_options_entries_per_exporter = self.max_options_entries_per_exporter;
+        settings.max_error_rows_per_second = self.max_error_rows_per_second;
         settings.max_bmp_message_octets = self.max_bmp_message_octets;
         settings.max_bmp_sessions_per_router = self.max_bmp_sessions_per_router;
         settings.max_peers_per_session = self.max_peers_per_session;
+        settings.max_tables_per_router = self.max_tables_per_router;
         settings.max_paths_per_router = self.max_paths_per_router;
         settings.max_attribute_octets_per_router = self.max_attribute_octets_per_router;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Fields of the settings and their values, as they print.
+    fn printed(settings: &Settings) -> BTreeMap<String, String> {
+        format!("{settings:#?}")
+            .lines()
+            .filter_map(|line| line.strip_prefix("    ")?.strip_suffix(',')?.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn every_bound_of_a_collector_is_a_key() {
+        let (mut before, mut after) = (Settings::default(), Settings::default());
+        Limits::default().apply(&mut before);
+        assert_eq!(before, Settings::default());
+        // Every limit one more: what stays as it was is told by no key.
+        let more: String = Limits::KEYS
+            .iter()
+            .filter(|key| !["ring_frames", "frame_size_bytes"].contains(key))
+            .map(|key| format!("{key} = {}\n", defaults()[*key].as_integer().unwrap() + 1))
+            .collect();
+        toml::from_str::<Limits>(&more).unwrap().apply(&mut after);
+        let (before, after) = (printed(&before), printed(&after));
+        let bounds: Vec<&String> =
+            before.keys().filter(|name| name.starts_with("max_") || name.ends_with("lifetime_ns")).collect();
+        assert!(bounds.len() > 12, "{bounds:?}");
+        for name in bounds {
+            assert_ne!(before[name], after[name], "{name}");
+        }
+    }
+
+    #[test]
+    fn the_reference_says_every_key() {
+        let reference: toml::Table = toml::from_str(include_str!("../../../configs/millrace.toml")).unwrap();
+        let said: Vec<&str> = reference["limits"].as_table().unwrap().keys().map(String::as_str).collect();
+        let mut keys = Limits::KEYS.to_vec();
+        keys.sort_unstable();
+        let mut sorted = said.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, keys);
+    }
+
+    fn defaults() -> toml::Table {
+        let reference: toml::Table = toml::from_str(include_str!("../../../configs/millrace.toml")).unwrap();
+        reference["limits"].as_table().unwrap().clone()
     }
 }
