@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn flat_items_are_columns_and_nested_ones_lines() {
         let flat = json!([{"worker": 0, "state": "running"}, {"worker": 10, "core": null}]);
-        assert_eq!(table(&flat), "state    worker  core\nrunning  0       -\n-        10      -\n");
+        assert_eq!(table(&flat), "worker  state    core\n0       running  -\n10      -        -\n");
         assert_eq!(
             table(&json!([{"packets": {"delivered": 3}, "unexplained": 0}])),
             "packets.delivered 3\nunexplained 0\n"

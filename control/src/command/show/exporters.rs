@@ -1,7 +1,7 @@
 //! What control knows of exporters, and what the workers' flow sessions know of their sequence numbers and clocks
 //! -> one item an exporter. Joined here, since control reads nothing that came from a router.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,18 @@ pub(super) fn tell(answer: &mut Value, sessions: &Value) {
             said.newest = Some((seen.to_owned(), offset_ns));
         }
     }
-    for item in answer["items"].as_array_mut().into_iter().flatten() {
+    let Some(items) = answer["items"].as_array_mut() else { return };
+    // A session that is in no row and that no program has seen: nobody wants its kinds, or its template is missing.
+    let mut known: HashSet<String> =
+        items.iter().filter_map(|item| item["exporter"].as_str().map(str::to_owned)).collect();
+    for session in sessions["items"].as_array().into_iter().flatten() {
+        if session["exporter"].as_str().is_some_and(|exporter| known.insert(exporter.to_owned())) {
+            items.push(json!({
+                "exporter": session["exporter"], "worker": session["worker"], "state": "no_rows",
+            }));
+        }
+    }
+    for item in items {
         let Some(said) = item["exporter"].as_str().and_then(|exporter| by_exporter.get(exporter)) else {
             continue;
         };
