@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs one program as root in a virtual machine of Debian's 6.1 kernel, the oldest that Millrace supports, with the
-# VLAN, bonding and VRF drivers that a host's kernel may lack: `vm.sh PROGRAM [ARGUMENT..]`.
+# VLAN, bonding, bridge and VRF drivers that a host's kernel may lack: `vm.sh PROGRAM [ARGUMENT..]`.
 # No image, no network: kernel and program lie in an initial RAM disk; up in seconds, also without KVM.
 # The program's output is ours, so is its exit status. Never longer than VM_SECONDS (300).
 set -euo pipefail
@@ -8,7 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=vagrant/env.sh
 . "$here/env.sh"
 cache=$here/../target/vm
-modules=(veth 8021q bonding vrf dummy sch_netem)
+modules=(veth 8021q bonding vrf dummy bridge sch_netem)
 [ $# -ge 1 ] || {
     sed -n '3s/^# *//p' "${BASH_SOURCE[0]}" >&2
     exit 2
@@ -44,6 +44,7 @@ put() {
 put "$(command -v busybox)" /bin/busybox
 put "$(command -v ip)" /usr/sbin/ip
 put "$(command -v ethtool)" /usr/sbin/ethtool
+put "$(command -v bridge)" /usr/sbin/bridge
 put "$1" /program
 load=""
 for module in "${modules[@]}"; do

@@ -7,6 +7,7 @@ mod workers;
 mod outputs;
 mod steering;
 mod exporters;
+mod forward;
 mod bmp;
 mod join;
 mod limits;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 pub use bmp::Bmp;
 pub use error::{ConfigError, nearest};
 pub use exporters::{Exporters, Identity, Sampling};
+pub use forward::Forward;
 pub use join::{Address, Join, Vrf};
 pub use limits::Limits;
 pub use outputs::{Sink, SinkType};
@@ -55,6 +57,8 @@ pub struct Config {
     pub join: Join,
     /// Which slot a router falls on.
     pub steering: Steering,
+    /// Forwarding of what is not for this host.
+    pub forward: Forward,
     /// What is known of exporters that they do not say themselves.
     pub exporters: Exporters,
     /// BMP sessions.
@@ -94,6 +98,7 @@ impl Default for Config {
             sink: Vec::new(),
             join: Join::default(),
             steering: Steering::default(),
+            forward: Forward::default(),
             exporters: Exporters::default(),
             bmp: Bmp::default(),
             limits: Limits::default(),
@@ -176,6 +181,7 @@ impl Config {
         self.steering.check(self.workers.len())?;
         self.join.check()?;
         self.exporters.check()?;
+        self.forward.check(self)?;
         self.bmp.check()?;
         self.limits.check()?;
         self.process.check()

@@ -1,7 +1,11 @@
-//! rtnetlink -> [`KernelState`]: the links and addresses of this network namespace, now.
+//! rtnetlink -> [`KernelState`]: what this network namespace has that packets meet, now: links of every kind,
+//! addresses, what bridges have learned, neighbours.
 //!
-//! `dump` reads all of it, `follow` keeps it current. Events that the kernel had to drop mean a new dump: a
-//! state that may be wrong is never used. Nothing here changes the kernel.
+//! ```text
+//! socket   octets -> messages            link, neighbour   message -> what it says (pure)
+//! dump     the whole state               follow            events -> the state as it is; lost events -> dump again
+//! ```
+//! A state that may be wrong is never used. Nothing here changes the kernel.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -11,6 +15,9 @@
 pub mod ask;
 pub mod dump;
 pub mod follow;
+pub mod link;
+pub mod neighbour;
+mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -18,22 +25,18 @@ use std::net::IpAddr;
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_route::neighbour::NeighbourMessage;
 
 pub use follow::Follower;
+pub use link::{Link, Shape};
+pub use neighbour::{Neighbour, Station, StationKey};
 
-/// A link of the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Name of the device.
-    pub name: String,
-    /// Whether it is administratively up.
-    pub up: bool,
-    /// Octets of the longest packet, without the Ethernet header.
-    pub mtu: u32,
-    /// Kind of a virtual device: `veth`, `bridge`, ..
-    pub kind: Option<String>,
-}
+use link::Said;
+use neighbour::About;
+
+/// Stations and neighbours kept at most, each; what is beyond takes the stack's way.
+pub const MAX_NEIGHBOURS: usize = 1 << 18;
 
 /// What the kernel has. One a network namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,29 +45,36 @@ pub struct KernelState {
     pub links: BTreeMap<u32, Link>,
     /// Addresses of each interface.
     pub addresses: BTreeSet<(u32, IpAddr)>,
+    /// What bridges know: their forwarding databases.
+    pub stations: BTreeMap<StationKey, Station>,
+    /// Neighbours by device and address.
+    pub neighbours: BTreeMap<(u32, IpAddr), Neighbour>,
+    /// Legs of each bond, in the order in which they joined: the kernel chooses by that order.
+    pub legs: BTreeMap<u32, Vec<u32>>,
+    /// For each link how many links had gone when it came: another number is another device, though the kernel
+    /// gave it the same index.
+    pub generations: BTreeMap<u32, u32>,
+    /// Links that have gone so far.
+    pub(crate) gone: u32,
+    /// A bridge's VLANs have changed in a way that no event tells.
+    pub(crate) vlans_unknown: bool,
 }
 
 /// Why netlink gives no state.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// The socket could not be opened.
-    #[error("cannot open a netlink socket: {0}")]
+    #[error("netlink socket: {0}")]
     Open(std::io::Error),
-    /// A dump failed.
-    #[error("cannot read links and addresses: {0}")]
-    Dump(#[from] rtnetlink::Error),
     /// The kernel answered something else.
     #[error("netlink: {0}")]
     Answer(String),
-    /// The socket was closed.
-    #[error("the netlink socket closed")]
-    Closed,
 }
 
 /// What one event asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The state is what it was.
+    /// Nothing that tables are made of has changed.
     Same,
     /// The state changed.
     Changed,
@@ -85,6 +95,27 @@ impl KernelState {
         self.links.values().find(|link| link.name == device)?.kind.as_deref()
     }
 
+    /// Whether tables made of the other state would be the same: all but neighbours, whose state the kernel changes
+    /// all the time, and generations, which no dump tells.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.links == other.links
+            && self.addresses == other.addresses
+            && self.stations == other.stations
+            && self.legs == other.legs
+    }
+
+    /// Gives each link the generation that the same link had in an earlier state, or a new one.
+    pub(crate) fn descend_from(&mut self, earlier: &Self) {
+        self.gone = earlier.gone.wrapping_add(1);
+        for (index, link) in &self.links {
+            let same =
+                earlier.links.get(index).is_some_and(|old| old.name == link.name && old.kind == link.kind);
+            let generation = earlier.generations.get(index).filter(|_| same).copied();
+            self.generations.insert(*index, generation.unwrap_or(self.gone));
+        }
+    }
+
     /// Takes one netlink message, of a dump or of an event.
     pub(crate) fn apply(&mut self, payload: &NetlinkPayload<RouteNetlinkMessage>) -> Event {
         let message = match payload {
@@ -92,51 +123,113 @@ impl KernelState {
             NetlinkPayload::Overrun(_) => return Event::Lost,
             _ => return Event::Same,
         };
-        let changed = match message {
+        if self.take(message) { Event::Changed } else { Event::Same }
+    }
+
+    /// Whether something changed that tables are made of.
+    fn take(&mut self, message: &RouteNetlinkMessage) -> bool {
+        match message {
             RouteNetlinkMessage::NewLink(link) => self.set_link(link),
-            RouteNetlinkMessage::DelLink(link) => {
-                let index = link.header.index;
-                // The kernel takes the addresses of a link away with it, and may say so only afterwards.
-                let before = self.addresses.len();
-                self.addresses.retain(|(of, _)| *of != index);
-                self.links.remove(&index).is_some() || self.addresses.len() != before
-            }
+            RouteNetlinkMessage::DelLink(link) => self.remove_link(link),
             RouteNetlinkMessage::NewAddress(address) => {
                 local(address).is_some_and(|ip| self.addresses.insert((address.header.index, ip)))
             }
             RouteNetlinkMessage::DelAddress(address) => {
                 local(address).is_some_and(|ip| self.addresses.remove(&(address.header.index, ip)))
             }
+            RouteNetlinkMessage::NewNeighbour(neighbour) => self.set_neighbour(neighbour),
+            RouteNetlinkMessage::DelNeighbour(neighbour) => match neighbour::read(neighbour) {
+                About::Station(key, _) => self.stations.remove(&key).is_some(),
+                About::Neighbour(key, _) => {
+                    self.neighbours.remove(&key);
+                    false
+                }
+                About::Nothing => false,
+            },
             _ => false,
-        };
-        if changed { Event::Changed } else { Event::Same }
+        }
     }
 
     fn set_link(&mut self, message: &LinkMessage) -> bool {
-        let mut link = Link {
-            name: String::new(),
-            up: message.header.flags.contains(LinkFlags::Up),
-            mtu: 0,
-            kind: None,
+        let index = message.header.index;
+        let mut link = match link::read(message) {
+            Said::Link(link) => *link,
+            Said::Vlans(vlans) => {
+                let held = self.links.get_mut(&index);
+                return held.is_some_and(|link| std::mem::replace(&mut link.vlans, vlans.clone()) != vlans);
+            }
+            Said::Nothing => return false,
         };
-        for attribute in &message.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => link.name.clone_from(name),
-                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-                LinkAttribute::LinkInfo(infos) => {
-                    link.kind = infos.iter().find_map(|info| match info {
-                        LinkInfo::Kind(kind) => Some(kind.to_string()),
-                        _ => None,
-                    });
-                }
-                _ => {}
+        let before = self.links.get(&index);
+        let is_bridge = matches!(link.shape, Shape::Bridge { .. });
+        if let Some(before) = before.filter(|before| is_bridge || before.master == link.master) {
+            link.vlans.clone_from(&before.vlans);
+        }
+        let same_shape = before.is_some_and(|before| before.shape == link.shape);
+        let same_master = before.is_some_and(|before| before.master == link.master);
+        self.vlans_unknown |= (is_bridge && !same_shape) || (link.port.is_some() && !same_master);
+        if before.is_none() {
+            self.generations.insert(index, self.gone);
+        }
+        if !same_master {
+            self.leave_bonds(index);
+        }
+        if let Some(bond) = link.master.filter(|_| link.leg.is_some()) {
+            let legs = self.legs.entry(bond).or_default();
+            if !legs.contains(&index) {
+                legs.push(index);
             }
         }
-        // Events of other families (bridge ports) carry no whole link.
-        if link.name.is_empty() {
-            return false;
+        if let Some(held) = self.links.get_mut(&index) {
+            return std::mem::replace(held, link.clone()) != link;
         }
-        self.links.insert(message.header.index, link.clone()) != Some(link)
+        self.links.insert(index, link);
+        true
+    }
+
+    fn leave_bonds(&mut self, index: u32) {
+        for legs in self.legs.values_mut() {
+            legs.retain(|leg| *leg != index);
+        }
+        self.legs.retain(|_, legs| !legs.is_empty());
+    }
+
+    fn remove_link(&mut self, message: &LinkMessage) -> bool {
+        let index = message.header.index;
+        // A port that leaves its bridge is no link that goes.
+        if message.header.interface_family == rtnetlink::packet_route::AddressFamily::Bridge {
+            let held = self.links.get_mut(&index);
+            return held.is_some_and(|link| !std::mem::take(&mut link.vlans).is_empty());
+        }
+        // What belongs to a link goes with it; the kernel may say so only afterwards.
+        let (addresses, stations) = (self.addresses.len(), self.stations.len());
+        self.addresses.retain(|(of, _)| *of != index);
+        self.stations.retain(|key, station| key.bridge != index && station.port != index);
+        self.neighbours.retain(|(of, _), _| *of != index);
+        self.legs.remove(&index);
+        self.leave_bonds(index);
+        self.generations.remove(&index);
+        let gone = self.links.remove(&index).is_some();
+        self.gone = self.gone.wrapping_add(u32::from(gone));
+        gone || self.addresses.len() != addresses || self.stations.len() != stations
+    }
+
+    fn set_neighbour(&mut self, message: &NeighbourMessage) -> bool {
+        match neighbour::read(message) {
+            About::Station(key, station) => {
+                if self.stations.len() >= MAX_NEIGHBOURS && !self.stations.contains_key(&key) {
+                    return false;
+                }
+                self.stations.insert(key, station) != Some(station)
+            }
+            About::Neighbour(key, neighbour) => {
+                if self.neighbours.len() < MAX_NEIGHBOURS || self.neighbours.contains_key(&key) {
+                    self.neighbours.insert(key, neighbour);
+                }
+                false
+            }
+            About::Nothing => false,
+        }
     }
 }
 
@@ -156,6 +249,7 @@ fn local(message: &AddressMessage) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtnetlink::packet_route::link::LinkAttribute;
 
     fn address(index: u32, attributes: Vec<AddressAttribute>) -> AddressMessage {
         let mut message = AddressMessage::default();
@@ -190,8 +284,12 @@ mod tests {
         assert_eq!((state.index("eth7"), state.index("eth8")), (Some(7), None));
         let new = address(7, vec![AddressAttribute::Address("2001:db8::1".parse().unwrap())]);
         state.apply(&inner(RouteNetlinkMessage::NewAddress(new)));
-        assert_eq!(state.apply(&inner(RouteNetlinkMessage::DelLink(link))), Event::Changed);
-        assert_eq!(state, KernelState::default());
+        assert_eq!(state.generations, [(7, 0)].into());
+        assert_eq!(state.apply(&inner(RouteNetlinkMessage::DelLink(link.clone()))), Event::Changed);
+        assert_eq!(state, KernelState { gone: 1, ..KernelState::default() });
+        // The same index again is another device.
+        state.apply(&inner(RouteNetlinkMessage::NewLink(link)));
+        assert_eq!(state.generations, [(7, 1)].into());
     }
 
     #[test]

@@ -96,6 +96,16 @@ limits! {
     max_socket_rows: u32 = 64, 1..=1_024;
     /// Routers whose last packet is remembered.
     max_routers_seen: u32 = 65_536, 1..=16_777_216;
+    /// Ways in which frames arrive (port and VLANs), and as many devices through which packets leave.
+    max_forward_devices: u32 = 16_384, 1..=1_048_576;
+    /// Ports that frames may leave through.
+    max_forward_ports: u32 = 1_024, 1..=65_536;
+    /// Stations behind ports of bridges.
+    max_stations: u32 = 65_536, 1..=1_048_576;
+    /// Next hops whose use is remembered.
+    max_next_hops: u32 = 16_384, 1..=1_048_576;
+    /// (port, end of a frame) pairs that are counted.
+    max_port_ends: u32 = 32_768, 1..=1_048_576;
 }
 
 impl Limits {

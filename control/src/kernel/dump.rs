@@ -1,52 +1,85 @@
 //! The whole state in one go.
 
-use std::pin::pin;
+use std::collections::BTreeMap;
 
-use futures_util::Stream;
-use rtnetlink::Handle;
 use rtnetlink::packet_core::NetlinkPayload;
-use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use rtnetlink::packet_route::neighbour::NeighbourMessage;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{KernelError, KernelState};
+use super::{KernelError, KernelState, Shape, socket};
 
-/// Every link and address of this network namespace, once.
+/// Everything of the network namespace of the calling thread, once.
 ///
 /// # Errors
 /// When the kernel refuses or does not answer.
 pub fn once() -> Result<KernelState, KernelError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(KernelError::Open)?;
-    runtime.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
-        tokio::spawn(connection);
-        dump(&handle).await
-    })
-}
-
-/// Every link and address of the namespace of `handle`'s socket.
-///
-/// # Errors
-/// When the kernel refuses or does not answer.
-pub async fn dump(handle: &Handle) -> Result<KernelState, KernelError> {
     let mut state = KernelState::default();
-    each(handle.link().get().execute(), |link| {
-        state.apply(&NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)));
-    })
-    .await?;
-    each(handle.address().get().execute(), |address| {
-        state.apply(&NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)));
-    })
-    .await?;
+    let requests = [
+        RouteNetlinkMessage::GetLink(LinkMessage::default()),
+        bridge_vlans(),
+        RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+        RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()),
+        RouteNetlinkMessage::GetNeighbour(stations()),
+    ];
+    for request in &requests {
+        take(&mut state, request)?;
+    }
+    state.vlans_unknown = false;
+    let bonds = state.links.iter().filter(|(_, link)| matches!(link.shape, Shape::Bond { .. }));
+    let read = bonds.filter_map(|(index, link)| Some((*index, legs_in_order(&state, &link.name)?)));
+    for (index, order) in read.collect::<BTreeMap<_, _>>() {
+        let held = state.legs.entry(index).or_default();
+        held.sort_by_key(|leg| order.iter().position(|other| other == leg));
+    }
     Ok(state)
 }
 
-async fn each<T>(
-    stream: impl Stream<Item = Result<T, rtnetlink::Error>>,
-    mut act: impl FnMut(T),
-) -> Result<(), KernelError> {
-    let mut stream = pin!(stream);
-    while let Some(item) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
-        act(item?);
+/// The VLANs of every bridge and port, anew: the kernel tells no event for some of their changes.
+///
+/// # Errors
+/// As [`once`].
+pub(super) fn vlans(state: &mut KernelState) -> Result<(), KernelError> {
+    take(state, &bridge_vlans())?;
+    state.vlans_unknown = false;
+    Ok(())
+}
+
+fn take(state: &mut KernelState, request: &RouteNetlinkMessage) -> Result<(), KernelError> {
+    for message in socket::dump(request)? {
+        state.apply(&NetlinkPayload::InnerMessage(message));
     }
     Ok(())
+}
+
+fn bridge_vlans() -> RouteNetlinkMessage {
+    let mut request = LinkMessage::default();
+    request.header.interface_family = AddressFamily::Bridge;
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
+    RouteNetlinkMessage::GetLink(request)
+}
+
+fn stations() -> NeighbourMessage {
+    let mut request = NeighbourMessage::default();
+    request.header.family = AddressFamily::Bridge;
+    request
+}
+
+/// Netlink does not tell in which order legs joined their bond; the bond's file lists them so.
+fn legs_in_order(state: &KernelState, bond: &str) -> Option<Vec<u32>> {
+    let text = std::fs::read_to_string(format!("/proc/thread-self/net/bonding/{bond}")).ok()?;
+    let names = text.lines().filter_map(|line| line.strip_prefix("Slave Interface: "));
+    Some(names.filter_map(|name| state.index(name.trim())).collect())
+}
+
+/// The state that recorded dumps tell: the kernel's answers, octet by octet.
+#[must_use]
+pub fn recorded(dumps: &[&[u8]]) -> KernelState {
+    let mut state = KernelState::default();
+    for message in dumps.iter().flat_map(|octets| socket::messages(octets)).flatten() {
+        state.apply(&message.payload);
+    }
+    state.vlans_unknown = false;
+    state
 }

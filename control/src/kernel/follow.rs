@@ -1,24 +1,49 @@
 //! Events of the kernel -> the state as it is now.
 
-use futures_util::StreamExt;
-use rtnetlink::packet_core::NetlinkMessage;
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::sys::SocketAddr;
-use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
+use std::io;
 
-use super::{Event, KernelError, KernelState, dump};
+use netlink_sys::{
+    AsyncSocket as _, AsyncSocketExt as _, Socket, SocketAddr, TokioSocket, protocols::NETLINK_ROUTE,
+};
 
-type Events = futures_channel::mpsc::UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
+use super::{Event, KernelError, KernelState, dump, socket};
+
+/// `ENOBUFS`: the kernel had to drop events.
+const NO_BUFFERS: i32 = 105;
+/// `RTMGRP_LINK`, `RTMGRP_NEIGH`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV6_IFADDR` of `linux/rtnetlink.h`.
+const GROUPS: u32 = 0x1 | 0x4 | 0x10 | 0x100;
+/// Octets of events that may wait; the kernel caps it at `net.core.rmem_max`.
+const WAITING_OCTETS: usize = 4 << 20;
+/// Datagrams that are read before the tables are brought up to date.
+const BATCH: u32 = 4096;
 
 /// The state, kept current. One a control process.
-#[derive(Debug)]
 pub struct Follower {
-    handle: Handle,
-    events: Events,
+    socket: TokioSocket,
     state: KernelState,
     /// Events were lost and the state has not been read anew since.
     lost: bool,
     dumps: u64,
+}
+
+impl std::fmt::Debug for Follower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follower")
+            .field("lost", &self.lost)
+            .field("dumps", &self.dumps)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a comparison with the kernel found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// The state is the kernel's.
+    Equal,
+    /// It was not, though no event was lost, and has been replaced.
+    Replaced,
+    /// The kernel changes faster than it can be compared.
+    Moving,
 }
 
 impl Follower {
@@ -26,12 +51,23 @@ impl Follower {
     ///
     /// # Errors
     /// When no netlink socket can be opened or the dump fails.
-    pub async fn start() -> Result<Self, KernelError> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (connection, handle, events) = new_multicast_connection(&groups).map_err(KernelError::Open)?;
-        tokio::spawn(connection);
-        let state = dump::dump(&handle).await?;
-        Ok(Self { handle, events, state, lost: false, dumps: 1 })
+    pub fn start() -> Result<Self, KernelError> {
+        Self::with_room(WAITING_OCTETS)
+    }
+
+    /// As [`Follower::start`], with room for so many octets of events.
+    ///
+    /// # Errors
+    /// As [`Follower::start`].
+    pub fn with_room(octets: usize) -> Result<Self, KernelError> {
+        let mut socket = TokioSocket::new(NETLINK_ROUTE).map_err(KernelError::Open)?;
+        let inner: &mut Socket = socket.socket_mut();
+        inner.set_rx_buf_sz(u32::try_from(octets).unwrap_or(u32::MAX)).map_err(KernelError::Open)?;
+        inner.bind(&SocketAddr::new(0, GROUPS)).map_err(KernelError::Open)?;
+        let state = dump::once()?;
+        let mut follower = Self { socket, state: KernelState::default(), lost: false, dumps: 1 };
+        follower.replace(state);
+        Ok(follower)
     }
 
     /// The state.
@@ -40,38 +76,101 @@ impl Follower {
         &self.state
     }
 
-    /// How often the whole state was read.
+    /// How often the whole state was read because it had to be.
     #[must_use]
     pub const fn dumps(&self) -> u64 {
         self.dumps
     }
 
-    /// Waits until the state has changed: every event that is there is taken before it returns, and a loss of
-    /// events is answered by a new dump. May be dropped at any time without losing an event.
+    /// Waits until the state has changed: the events that are there are taken before it returns, and a loss of events
+    /// is answered by a new dump. May be dropped at any time without losing an event.
     ///
     /// # Errors
-    /// When the netlink socket closed or a dump failed.
+    /// When the netlink socket fails or a dump fails.
     pub async fn changed(&mut self) -> Result<(), KernelError> {
         while !self.lost {
-            let (message, _) = self.events.next().await.ok_or(KernelError::Closed)?;
-            let mut changed = self.take(&message);
-            while let Ok((message, _)) = self.events.try_recv() {
-                changed |= self.take(&message);
+            let received = self.socket.recv_from_full().await;
+            let mut changed = self.take(received)?;
+            changed |= self.drain()? > 0;
+            if !self.lost && self.state.vlans_unknown {
+                dump::vlans(&mut self.state)?;
             }
             if changed && !self.lost {
                 return Ok(());
             }
         }
-        tracing::warn!("the kernel dropped netlink events: reading links and addresses anew");
-        self.state = dump::dump(&self.handle).await?;
+        tracing::warn!("the kernel dropped netlink events: reading its state anew");
+        self.read_anew()
+    }
+
+    fn read_anew(&mut self) -> Result<(), KernelError> {
+        let state = dump::once()?;
+        self.replace(state);
         self.lost = false;
         self.dumps += 1;
         Ok(())
     }
 
-    fn take(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
-        let event = self.state.apply(&message.payload);
-        self.lost |= event == Event::Lost;
-        event == Event::Changed
+    fn replace(&mut self, mut state: KernelState) {
+        state.descend_from(&self.state);
+        self.state = state;
+    }
+
+    /// Holds the state against a fresh dump. What has come meanwhile is taken first; if something comes even then,
+    /// the next look will tell.
+    ///
+    /// # Errors
+    /// As [`Follower::changed`].
+    pub fn compare(&mut self) -> Result<Compared, KernelError> {
+        for _ in 0..3 {
+            self.drain()?;
+            let fresh = dump::once()?;
+            let moved = self.drain()?;
+            if self.lost {
+                return Ok(Compared::Moving);
+            }
+            if self.state.vlans_unknown {
+                dump::vlans(&mut self.state)?;
+            }
+            if self.state.agrees_with(&fresh) {
+                return Ok(Compared::Equal);
+            }
+            if moved == 0 {
+                self.replace(fresh);
+                return Ok(Compared::Replaced);
+            }
+        }
+        Ok(Compared::Moving)
+    }
+
+    /// Takes the events that are there; how many of them changed something.
+    fn drain(&mut self) -> Result<u32, KernelError> {
+        let mut changes = 0;
+        for _ in 0..BATCH {
+            match self.socket.socket_ref().recv_from_full() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                received => changes += u32::from(self.take(received)?),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// One datagram of events; whether the state has changed.
+    fn take(&mut self, received: io::Result<(Vec<u8>, SocketAddr)>) -> Result<bool, KernelError> {
+        let octets = match received {
+            Ok((octets, _)) => octets,
+            Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => {
+                self.lost = true;
+                return Ok(false);
+            }
+            Err(error) => return Err(KernelError::Open(error)),
+        };
+        let mut changed = false;
+        for message in socket::messages(&octets).flatten() {
+            let event = self.state.apply(&message.payload);
+            self.lost |= event == Event::Lost;
+            changed |= event == Event::Changed;
+        }
+        Ok(changed)
     }
 }

@@ -170,7 +170,7 @@ impl Control {
         let opened =
             sockets::open(&config, u16::try_from(workers).unwrap_or(u16::MAX), kept).map_err(host)?;
         plane.serve(&config, &opened, again).map_err(host)?;
-        let follower = Follower::start().await.map_err(host)?;
+        let follower = Follower::start().map_err(host)?;
         let wanted = desired(follower.state(), &config);
         if !again {
             plane.steer(&config, workers, SlotState::Empty).map_err(host)?;

@@ -18,7 +18,7 @@ use crate::kernel::KernelState;
 use crate::nic::Nic;
 use crate::process::dataplane::ring_settings;
 use crate::process::privilege;
-use crate::reconcile::{Step, Tables};
+use crate::reconcile::{Device, Step, Tables};
 use crate::sockets::Socket;
 use crate::steering;
 
@@ -42,7 +42,9 @@ pub(crate) struct RingRow {
 pub(crate) struct Plane {
     pub(crate) programs: Option<Programs>,
     /// What the maps hold.
-    held: Tables,
+    pub(crate) held: Tables,
+    /// Entries of forwarding that a map did not take.
+    pub(crate) refused: u64,
     /// Devices that run the program.
     pub(crate) attached: BTreeMap<String, Attached>,
     /// What these devices have received since.
@@ -63,6 +65,7 @@ impl Plane {
         let plane = |programs| Self {
             programs,
             held: Tables::default(),
+            refused: 0,
             attached: BTreeMap::new(),
             reception: Reception::default(),
             rings: Vec::new(),
@@ -148,7 +151,19 @@ impl Plane {
         programs.tables.aliases.replace_prefixes(&networks)?;
         programs.tables.local_addresses.replace(&wanted.local_addresses)?;
         programs.tables.ports.replace(&wanted.ports)?;
-        self.held = Tables { devices: BTreeMap::new(), ..wanted.clone() };
+        let forwarding = &mut programs.tables.forwarding;
+        let held = &mut self.held;
+        if config.forwards() {
+            // What an earlier process of this instance left: steps lead from it to what is wanted.
+            held.forward.egress = forwarding.egress.list()?;
+            held.forward.stations = forwarding.stations.list()?;
+            held.forward.ingress = forwarding.ingress.list()?;
+            // Whose members they were is not known any more: they are added again.
+            held.forward.members =
+                forwarding.ports.list()?.into_iter().map(|port| (port, u32::MAX)).collect();
+        }
+        held.local_addresses.clone_from(&wanted.local_addresses);
+        held.ports.clone_from(&wanted.ports);
         Ok(())
     }
 
@@ -160,13 +175,21 @@ impl Plane {
         kernel: &KernelState,
     ) -> Result<bool, EbpfError> {
         let devices_change = self.held.devices != wanted.devices;
-        let before = devices_change
-            .then(|| Reception::before(wanted.devices.values().copied(), || self.frames_seen()));
-        let taken = self.held.steps_to(wanted).iter().try_for_each(|step| {
-            self.take(config, step)?;
-            self.held.apply(step);
-            Ok(())
+        let indexes = wanted.devices.values().map(|device| device.index);
+        let before = devices_change.then(|| Reception::before(indexes, || self.frames_seen()));
+        let taken = self.held.steps_to(wanted).iter().try_for_each(|step| match self.take(config, step) {
+            Ok(()) => {
+                self.held.apply(step);
+                Ok(())
+            }
+            Err(error) if step.is_forwarding() => {
+                self.refused += 1;
+                tracing::warn!("frames go up the stack: {error}");
+                Ok(())
+            }
+            Err(error) => Err(error),
         });
+        self.held.forward.left_out = wanted.forward.left_out;
         if let Some(before) = before {
             self.reception = Reception::opened(&before, self.attached.values(), kernel);
         }
@@ -180,22 +203,33 @@ impl Plane {
     }
 
     fn take(&mut self, config: &Config, step: &Step) -> Result<(), EbpfError> {
-        match step {
-            Step::Attach(device, _) => return self.attach(config, device),
-            Step::Gone(device, index) => {
-                tracing::warn!("device {device} (index {index}) is gone");
-                self.attached.remove(device);
-                return Ok(());
-            }
-            Step::AddAddress(_) | Step::SetPort(..) | Step::ClearPort(_) | Step::RemoveAddress(_) => {}
+        if let Step::Gone(device, Device { index, .. }) = step {
+            tracing::warn!("device {device} (index {index}) is gone");
+            self.attached.remove(device);
+        }
+        if let Step::Attach(device, _) = step {
+            return self.attach(config, device);
         }
         let Some(programs) = &mut self.programs else { return Ok(()) };
+        let tables = &mut programs.tables;
+        let forwarding = &mut tables.forwarding;
         match step {
-            Step::AddAddress(address) => programs.tables.local_addresses.insert(*address),
-            Step::RemoveAddress(address) => programs.tables.local_addresses.remove(*address),
-            Step::SetPort(port, value) => programs.tables.ports.set(*port, *value),
-            Step::ClearPort(port) => programs.tables.ports.clear(*port),
-            Step::Attach(..) | Step::Gone(..) => Ok(()),
+            Step::AddAddress(address) => tables.local_addresses.insert(*address),
+            Step::RemoveAddress(address) => tables.local_addresses.remove(*address),
+            Step::SetPort(port, value) => tables.ports.set(*port, *value),
+            Step::ClearPort(port) => tables.ports.clear(*port),
+            Step::AddMember(port, _) => forwarding.ports.insert(*port),
+            Step::SetEgress(device, egress) => forwarding.egress.set(device, egress),
+            Step::SetStation(station, learned) => forwarding.stations.set(station, learned),
+            Step::SetIngress(arrival, ingress) => forwarding.ingress.set(arrival, ingress),
+            Step::RemoveIngress(arrival) => forwarding.ingress.remove(arrival),
+            Step::RemoveStation(station) => forwarding.stations.remove(station),
+            Step::RemoveEgress(device) => forwarding.egress.remove(device),
+            Step::RemoveMember(port) => forwarding.ports.remove(*port),
+            Step::Attach(..) => Ok(()),
+            // Its index may become another's.
+            Step::Gone(_, Device { index, .. }) if config.forwards() => forwarding.port_ends.forget(*index),
+            Step::Gone(..) => Ok(()),
         }
     }
 
@@ -326,8 +360,13 @@ fn load_settings(config: &Config, key: [u8; 16]) -> LoadSettings {
             ring_rows: limits.max_ring_rows,
             socket_rows: limits.max_socket_rows,
             routers_seen: limits.max_routers_seen,
-            ..TableLimits::default()
+            devices: limits.max_forward_devices,
+            forward_ports: limits.max_forward_ports,
+            stations: limits.max_stations,
+            next_hops: limits.max_next_hops,
+            port_ends: limits.max_port_ends,
         },
+        forward: config.forward.blocks(),
         pins: Some(config.process.pins(&config.state_dir)),
         ..LoadSettings::new(key, ring_settings(config, false).frame_room_bytes())
     }
