@@ -4,6 +4,7 @@
 //! LoadSettings -> Programs   load: map definitions equal to pinned ones are reused, both programs verified
 //!                    |-- tables    what the programs read: addresses, ports, aliases, steering, rings, sockets
 //!                    |-- attach    one link per device; replaced in one step, never a moment without
+//!                    |-- probe     what this kernel's helpers can
 //!                    `-- pins      what survives this process, under one directory of the BPF file system
 //! ```
 //! The order that loses nothing: load, fill the tables, attach. Nothing here follows netlink or reads a
@@ -11,6 +12,7 @@
 
 pub mod attach;
 pub mod pins;
+pub mod probe;
 pub mod tables;
 
 use std::io;
@@ -233,12 +235,24 @@ pub struct Forward {
     pub next_hops: bool,
     /// Count ends by port as well.
     pub port_counters: bool,
+    /// The kernel's look-up takes a firewall mark: [`probe::probed`].
+    pub mark_lookup: bool,
+    /// The kernel's look-up takes a table: [`probe::probed`].
+    pub table_lookup: bool,
 }
 
 impl Default for Forward {
-    /// All of it.
+    /// All that this kernel can.
     fn default() -> Self {
-        Self { vlans: true, bonds: true, bridges: true, next_hops: true, port_counters: true }
+        Self {
+            vlans: true,
+            bonds: true,
+            bridges: true,
+            next_hops: true,
+            port_counters: true,
+            mark_lookup: probe::probed().mark_lookup,
+            table_lookup: probe::probed().table_lookup,
+        }
     }
 }
 
@@ -298,6 +312,8 @@ impl LoadSettings {
             bridges: forward(|forward| forward.bridges),
             next_hops: forward(|forward| forward.next_hops),
             port_counters: forward(|forward| forward.port_counters),
+            mark_lookup: forward(|forward| forward.mark_lookup),
+            table_lookup: forward(|forward| forward.table_lookup),
             ..map::Settings::default()
         }
     }

@@ -9,6 +9,10 @@
 //!   |
 //! map      names, keys and values of the maps; settings the programs are loaded with
 //!
+//! transit  which packets a router sends on, and how their headers change
+//!   |
+//! fib      the kernel's look-up: what it is asked, what each answer means
+//!
 //! ledger   every way a packet ends, in the kernel or in user space
 //! ```
 //!
@@ -20,6 +24,8 @@ pub mod octets;
 pub mod walk;
 pub mod router;
 pub mod map;
+pub mod fib;
+pub mod transit;
 pub mod ledger;
 
 pub use ledger::PacketEnd;

@@ -88,6 +88,11 @@ pub const MAPS: [&str; 31] = [
 
 /// Name of the XDP program.
 pub const XDP_PROGRAM: &str = "millrace";
+/// Name of the XDP program that asks the kernel which flags of its FIB look-up it takes: they stand in the
+/// frame's first four octets.
+pub const PROBE_PROGRAM: &str = "millrace_probe";
+/// Return value of [`PROBE_PROGRAM`]: the flags are known.
+pub const PROBE_TAKEN: u32 = 2;
 /// Name of the SK_REUSEPORT program.
 pub const REUSEPORT_PROGRAM: &str = "millrace_socket";
 

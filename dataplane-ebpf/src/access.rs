@@ -1,4 +1,4 @@
-//! How the programs read a packet and their context: the two kernel readers behind [`Octets`].
+//! How the programs read and write a packet, and what they ask the kernel: the two readers behind [`Octets`].
 //!
 //! In: the kernel's contexts. Out: values, copied. Never a pointer into a packet that outlives the check
 //! the verifier saw.
@@ -6,9 +6,13 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_skb_load_bytes_relative};
+use aya_ebpf::helpers::generated::{
+    bpf_fib_lookup, bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes_relative,
+    bpf_xdp_adjust_head,
+};
 use aya_ebpf::programs::{SkReuseportContext, XdpContext};
 use dataplane_common::Octets;
+use dataplane_common::fib::FibLookup;
 use dataplane_common::map::Bound;
 use dataplane_common::walk::mapped;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -35,6 +39,45 @@ impl Frame {
     pub(crate) fn length(&self) -> u32 {
         (self.end - self.data) as u32
     }
+
+    /// The `N` 16-bit words that start at an even `offset`, in the order of memory: half the loads of octets.
+    #[inline(always)]
+    pub(crate) fn words<const N: usize>(&self, offset: u32) -> Option<[u16; N]> {
+        let at = self.data + offset as usize;
+        if at + size_of::<[u16; N]>() > self.end {
+            return None;
+        }
+        // SAFETY: the comparison above proves the octets; drivers start a frame at an even address, the offset is even.
+        Some(unsafe { (at as *const [u16; N]).read() })
+    }
+
+    /// Writes 16-bit words at an even `offset`; `None`: they do not fit.
+    #[inline(always)]
+    pub(crate) fn write_words<const N: usize>(&self, offset: u32, words: [u16; N]) -> Option<()> {
+        let at = self.data + offset as usize;
+        if at + size_of::<[u16; N]>() > self.end {
+            return None;
+        }
+        // SAFETY: as in `words`; nothing else holds a reference into the frame.
+        unsafe { (at as *mut [u16; N]).write(words) };
+        Some(())
+    }
+}
+
+/// Moves the frame's start by `octets` (below 0: room before it); whether there was room. A [`Frame`] from before
+/// is void: the verifier knows it.
+#[inline(always)]
+pub(crate) fn move_start(ctx: &XdpContext, octets: i32) -> bool {
+    // SAFETY: the program's own context.
+    unsafe { bpf_xdp_adjust_head(ctx.ctx, octets) == 0 }
+}
+
+/// Asks the kernel's FIB; the code of `fib::end`. The answer stands in `lookup`.
+#[inline(always)]
+pub(crate) fn fib_lookup(ctx: &XdpContext, lookup: &mut FibLookup, flags: u32) -> i64 {
+    let size = size_of::<FibLookup>() as i32;
+    // SAFETY: `FibLookup` has the layout and the size of the helper's struct, and nobody else holds it.
+    unsafe { bpf_fib_lookup(ctx.as_ptr(), (&raw mut *lookup).cast(), size, flags) }
 }
 
 impl Octets for Frame {
@@ -126,6 +169,13 @@ impl Octets for Packet<'_> {
 pub(crate) fn now_ns() -> u64 {
     // SAFETY: takes nothing and touches nothing.
     unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// `CLOCK_MONOTONIC`, nanoseconds.
+#[inline(always)]
+pub(crate) fn precise_now_ns() -> u64 {
+    // SAFETY: takes nothing and touches nothing.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// Clock ticks since some time before the boot; one load, no call, once the kernel has inlined it.

@@ -1,19 +1,38 @@
 //! Which blocks a frame runs through, in the order of the path.
 //!
-//! In: a frame. Out: the one way it ended. A block that the load has switched off costs nothing: the
-//! verifier removes what the settings make unreachable.
+//! In: a frame. Out: the one way it ended, counted, and XDP's action. A block that the load has switched off costs
+//! nothing: the verifier removes what the settings make unreachable. Each block is a function of its own in
+//! the kernel too, so their stacks do not add up.
 
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
-use dataplane_common::{PacketEnd, walk};
+use dataplane_common::walk;
 
 use crate::access::Frame;
-use crate::telemetry;
+use crate::verdict::Verdict;
+use crate::{counters, forward, maps, telemetry};
 
 #[inline(always)]
-pub(crate) fn run(ctx: &XdpContext) -> PacketEnd {
-    let frame = Frame::of(ctx);
-    match walk(&frame) {
-        Ok(headers) => telemetry::take(ctx, frame.length(), &headers),
-        Err(end) => end,
+pub(crate) fn run(ctx: &XdpContext) -> u32 {
+    let mut verdict = Verdict(collect(ctx.ctx));
+    if maps::forward() && verdict.is_transit() {
+        verdict = Verdict(forward::transit(ctx.ctx, verdict.0));
     }
+    counters::frame(ctx.ingress_ifindex() as u32, verdict.end());
+    verdict.action()
+}
+
+/// Telemetry for this box goes to its ring.
+#[inline(never)]
+fn collect(ctx: *mut xdp_md) -> u64 {
+    let ctx = &XdpContext::new(ctx);
+    let frame = Frame::of(ctx);
+    let verdict = match walk(&frame) {
+        Ok(headers) => {
+            let verdict = Verdict::of(telemetry::take(ctx, frame.length(), &headers));
+            if maps::forward() { verdict.seen(&headers) } else { verdict }
+        }
+        Err(end) => Verdict::of(end),
+    };
+    verdict.0
 }

@@ -4,17 +4,46 @@
 //! In: an end, a map entry or a router. Nothing comes out and nothing is read back here: user space sums the CPUs.
 
 use dataplane_common::PacketEnd;
+use dataplane_common::fib::{FibLookup, INET};
 use dataplane_common::map::SEEN_STAMPS_LENGTH;
+use dataplane_common::map::forward::{NEXT_HOP_STAMPS_LENGTH, NextHop, PortEnd, SENT};
 
 use crate::{access, maps};
 
 /// Clock ticks of a period, as a power of two: about a second at 250 Hz, a quarter at 1,000 Hz.
 const PERIOD_BITS: u32 = 8;
 
-/// A frame's end in XDP.
+/// A frame's end in XDP, by its index, on the port with this interface index.
 #[inline(always)]
-pub(crate) fn frame(end: PacketEnd) {
+pub(crate) fn frame(port: u32, end: u32) {
     maps::count_frame(end);
+    if maps::port_counters() {
+        maps::forward::count_port(&PortEnd { port, end });
+    }
+}
+
+/// A frame redirected to a port.
+#[inline(always)]
+pub(crate) fn sent(port: u32) {
+    if maps::port_counters() {
+        maps::forward::count_port(&PortEnd { port, end: SENT });
+    }
+}
+
+/// A next hop that a packet was forwarded to, or (`missing`) that is not resolved.
+///
+/// As with routers, an array tells which next hop was written in which period.
+#[inline(always)]
+pub(crate) fn next_hop(lookup: &FibLookup, missing: bool) {
+    let [a, b, c, d] = lookup.destination;
+    let hash = (a ^ b ^ c ^ d ^ lookup.device.rotate_left(16)).wrapping_mul(0x9e37_79b1);
+    let period = (access::jiffies() >> PERIOD_BITS) as u32;
+    let stamp = (hash << 16) ^ (u32::from(missing) << 31) | period & 0xffff;
+    if maps::forward::stamp_next_hop((hash >> 16) & (NEXT_HOP_STAMPS_LENGTH - 1), stamp) {
+        let address = if lookup.family == INET { [0, 0, 0xffff_0000, a] } else { lookup.destination };
+        let hop = NextHop { device: lookup.device, address: zerocopy::transmute!(address) };
+        maps::forward::use_next_hop(&hop, access::now_ns(), missing);
+    }
 }
 
 /// A packet's end in SK_REUSEPORT.

@@ -13,6 +13,12 @@ mod blocks;
 #[cfg(target_arch = "bpf")]
 mod telemetry;
 #[cfg(target_arch = "bpf")]
+mod forward;
+#[cfg(target_arch = "bpf")]
+mod egress;
+#[cfg(target_arch = "bpf")]
+mod verdict;
+#[cfg(target_arch = "bpf")]
 mod reuseport;
 #[cfg(target_arch = "bpf")]
 mod counters;

@@ -3,7 +3,6 @@
 //! In: keys. Out: copies of values. What is shared with user space is written there: the programs write
 //! only counters and the routers last seen.
 
-#[expect(dead_code, reason = "read once forwarding is on")]
 pub(crate) mod forward;
 #[expect(dead_code, reason = "read once rules are on")]
 pub(crate) mod rules;
@@ -116,6 +115,46 @@ pub(crate) fn last_seen() -> bool {
 }
 
 #[inline(always)]
+pub(crate) fn forward() -> bool {
+    setting!(forward) != 0
+}
+
+#[inline(always)]
+pub(crate) fn vlans() -> bool {
+    setting!(vlans) != 0
+}
+
+#[inline(always)]
+pub(crate) fn bonds() -> bool {
+    setting!(bonds) != 0
+}
+
+#[inline(always)]
+pub(crate) fn bridges() -> bool {
+    setting!(bridges) != 0
+}
+
+#[inline(always)]
+pub(crate) fn next_hops() -> bool {
+    setting!(next_hops) != 0
+}
+
+#[inline(always)]
+pub(crate) fn port_counters() -> bool {
+    setting!(port_counters) != 0
+}
+
+#[inline(always)]
+pub(crate) fn mark_lookup() -> bool {
+    setting!(mark_lookup) != 0
+}
+
+#[inline(always)]
+pub(crate) fn table_lookup() -> bool {
+    setting!(table_lookup) != 0
+}
+
+#[inline(always)]
 pub(crate) fn is_local(address: &[u8; 16]) -> bool {
     LOCAL_ADDRESSES.get_ptr(address).is_some()
 }
@@ -170,8 +209,8 @@ pub(crate) fn select(ctx: &SkReuseportContext, entry: u32) -> bool {
 }
 
 #[inline(always)]
-pub(crate) fn count_frame(end: PacketEnd) {
-    add_one(&FRAME_ENDS, end as u32);
+pub(crate) fn count_frame(end: u32) {
+    add_one(&FRAME_ENDS, end);
 }
 
 #[inline(always)]

@@ -2,24 +2,26 @@
 //!
 //! ```text
 //! frame -> blocks: walk -> telemetry -> ring, or the stack      one PacketEnd each, counted per CPU
+//!                  \-> forward: device -> FIB -> port
 //! skb   -> reuseport: walk -> slot -> socket, or dropped        the same walk, hash and table
 //! ```
 //!
-//! In: frames and socket buffers. Out: a verdict. Never writes to a packet.
+//! In: frames and socket buffers. Out: a verdict.
 
-use aya_ebpf::bindings::{sk_action, xdp_action};
+use aya_ebpf::bindings::sk_action;
 use aya_ebpf::macros::{sk_reuseport, xdp};
 use aya_ebpf::programs::{SkReuseportContext, XdpContext};
 use dataplane_common::PacketEnd;
+use dataplane_common::fib::{FibLookup, INET};
+use dataplane_common::map::PROBE_TAKEN;
 
-use crate::{blocks, counters, maps, reuseport};
+use crate::access::{self, Frame};
+use crate::{blocks, counters, reuseport};
 
 /// Every frame that a device of ours receives.
 #[xdp]
 pub(crate) fn millrace(ctx: XdpContext) -> u32 {
-    let end = blocks::run(&ctx);
-    counters::frame(end);
-    action(end)
+    blocks::run(&ctx)
 }
 
 /// Every datagram and every connection request for a socket group of ours.
@@ -34,75 +36,15 @@ pub(crate) fn millrace_socket(ctx: SkReuseportContext) -> u32 {
     }
 }
 
-/// What XDP does with a frame that ended so. Everything that no ring takes is the stack's.
-#[inline(always)]
-fn action(end: PacketEnd) -> u32 {
-    match end {
-        PacketEnd::Redirected => xdp_action::XDP_REDIRECT,
-        PacketEnd::Forwarded | PacketEnd::Bridged => xdp_action::XDP_REDIRECT,
-        PacketEnd::EmptySlot if maps::drop_empty_udp() => xdp_action::XDP_DROP,
-        PacketEnd::InactiveLeg
-        | PacketEnd::Blackhole
-        | PacketEnd::Denied
-        | PacketEnd::EgressDenied
-        | PacketEnd::Policed
-        | PacketEnd::ExporterDenied
-        | PacketEnd::ExporterPoliced => xdp_action::XDP_DROP,
-        PacketEnd::EmptySlot
-        | PacketEnd::Truncated
-        | PacketEnd::NotIp
-        | PacketEnd::BadIpHeader
-        | PacketEnd::TooManyHeaders
-        | PacketEnd::Fragment
-        | PacketEnd::OtherProtocol
-        | PacketEnd::NotLocal
-        | PacketEnd::NotTelemetry
-        | PacketEnd::Stream
-        | PacketEnd::TooLong
-        | PacketEnd::SlotMoving
-        | PacketEnd::ForeignSlot
-        | PacketEnd::NoRing
-        | PacketEnd::BadIpChecksum
-        | PacketEnd::UnknownArrival
-        | PacketEnd::ArrivalDown
-        | PacketEnd::OtherMac
-        | PacketEnd::UnknownStation
-        | PacketEnd::IpOptions
-        | PacketEnd::HopByHop
-        | PacketEnd::Martian
-        | PacketEnd::LinkScope
-        | PacketEnd::HopLimit
-        | PacketEnd::FibFailed
-        | PacketEnd::Unreachable
-        | PacketEnd::Prohibited
-        | PacketEnd::NotForwarded
-        | PacketEnd::ForwardingDisabled
-        | PacketEnd::RouteEncapsulates
-        | PacketEnd::NoNeighbour
-        | PacketEnd::FragmentationNeeded
-        | PacketEnd::NoSourceAddress
-        | PacketEnd::FibVlanFailure
-        | PacketEnd::UnknownFibResult
-        | PacketEnd::NoEgress
-        | PacketEnd::NoLeg
-        | PacketEnd::NotMember
-        | PacketEnd::PortMtu
-        | PacketEnd::NoHeadroom
-        | PacketEnd::Internal => xdp_action::XDP_PASS,
-        // Ends of the socket program and of user space: no block returns them.
-        PacketEnd::Delivered
-        | PacketEnd::Selected
-        | PacketEnd::NoSocket
-        | PacketEnd::RingFull
-        | PacketEnd::NoFrame
-        | PacketEnd::RingDropped
-        | PacketEnd::SocketFull
-        | PacketEnd::BadUdpLength
-        | PacketEnd::BadUdpChecksum
-        | PacketEnd::UnknownProtocol
-        | PacketEnd::TooManyRouters
-        | PacketEnd::WorkerPanic => xdp_action::XDP_PASS,
-    }
+/// Asks the kernel's FIB with the flags that stand in the frame: [`PROBE_TAKEN`], or 1 where it knows them not.
+#[xdp]
+pub(crate) fn millrace_probe(ctx: XdpContext) -> u32 {
+    const INVALID: i64 = -22;
+    let Some([low, high]) = Frame::of(&ctx).words(0) else { return 0 };
+    let flags = u32::from(low) | u32::from(high) << 16;
+    let mut lookup =
+        FibLookup { family: INET, device: ctx.ingress_ifindex() as u32, length: 64, ..FibLookup::default() };
+    if access::fib_lookup(&ctx, &mut lookup, flags) == INVALID { 1 } else { PROBE_TAKEN }
 }
 
 #[panic_handler]

@@ -49,12 +49,6 @@ pub(crate) fn station(station: &Station) -> Option<&'static Learned> {
     unsafe { STATIONS.get(station) }
 }
 
-/// Whether frames may leave through `port`.
-#[inline(always)]
-pub(crate) fn is_member(port: u32) -> bool {
-    FORWARD_PORTS.get_ifindex(port).is_some()
-}
-
 /// Whether the port is a member; if so the kernel sends it the frame on `XDP_REDIRECT`.
 #[inline(always)]
 pub(crate) fn send(port: u32) -> bool {
