@@ -235,24 +235,12 @@ pub struct Forward {
     pub next_hops: bool,
     /// Count ends by port as well.
     pub port_counters: bool,
-    /// The kernel's look-up takes a firewall mark: [`probe::probed`].
-    pub mark_lookup: bool,
-    /// The kernel's look-up takes a table: [`probe::probed`].
-    pub table_lookup: bool,
 }
 
 impl Default for Forward {
-    /// All that this kernel can.
+    /// All of it.
     fn default() -> Self {
-        Self {
-            vlans: true,
-            bonds: true,
-            bridges: true,
-            next_hops: true,
-            port_counters: true,
-            mark_lookup: probe::probed().mark_lookup,
-            table_lookup: probe::probed().table_lookup,
-        }
+        Self { vlans: true, bonds: true, bridges: true, next_hops: true, port_counters: true }
     }
 }
 
@@ -312,8 +300,8 @@ impl LoadSettings {
             bridges: forward(|forward| forward.bridges),
             next_hops: forward(|forward| forward.next_hops),
             port_counters: forward(|forward| forward.port_counters),
-            mark_lookup: forward(|forward| forward.mark_lookup),
-            table_lookup: forward(|forward| forward.table_lookup),
+            mark_lookup: forward(|_| probe::probed().mark_lookup),
+            table_lookup: forward(|_| probe::probed().table_lookup),
             ..map::Settings::default()
         }
     }
