@@ -186,7 +186,7 @@ pub struct Batch {
     pub schema: Arc<Schema>,
     /// Who filled it.
     pub worker: WorkerId,
-    /// Counts the batches of this table and worker, from 1; marks dictionary keys as belonging to this batch.
+    /// Counts the batches of this worker, from 1; marks dictionary keys as belonging to this batch.
     pub sequence: u64,
     /// Rows in it.
     pub rows: u32,

@@ -20,7 +20,6 @@ mod sampling;
 mod options;
 mod key;
 mod rows;
-mod sequence;
 mod waiting;
 mod sets;
 mod saved;

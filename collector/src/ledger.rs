@@ -11,7 +11,8 @@ use crate::schema::Side;
 pub use dataplane_common::ledger::PacketEnd;
 
 ledger! {
-    /// How a message ended: an IPFIX message, a NetFlow v9 or v5 packet, a BMP message.
+    /// How a message ended: an IPFIX message, a NetFlow v9 or v5 packet, an sFlow datagram, a BMP message, a UDP-notif
+    /// datagram (a whole notification or a segment of one).
     pub MessageEnd counts "messages" {
         /// Read to its end.
         Decoded = "decoded",
@@ -43,7 +44,8 @@ ledger! {
 }
 
 ledger! {
-    /// How a set (IPFIX), flowset (NetFlow v9) or the record block of a v5 packet ended.
+    /// How a set (IPFIX), flowset (NetFlow v9) or the record block of a v5 packet ended. sFlow and UDP-notif have none:
+    /// their samples and notifications are records that stand in the message itself.
     pub SetEnd counts "sets" {
         /// Every record of it was handled.
         Decoded = "decoded",
@@ -67,18 +69,26 @@ ledger! {
 }
 
 ledger! {
-    /// How a record ended: a flow, an options record, a route, or the row of a message.
+    /// How a record ended: a flow, an options record, a route, a sample, a notification, or the row of a message.
     pub RecordEnd counts "records" {
         /// Became a row of a batch.
         Row = "row",
         /// The outlet had no batch for it.
         OutletFull = "outlet_full",
-        /// Its octets contradict its template.
+        /// Its octets contradict its template or its own lengths.
         Malformed = "malformed",
         /// No sink wants records of this kind.
         NotWanted = "not_wanted",
         /// An error row beyond those that a second may have.
         RateLimited = "rate_limited",
+        /// Waits for the rest of its segments (an end only while it waits: it moves on when the wait is over).
+        Waiting = "waiting",
+        /// The rest of its segments did not come in time.
+        Incomplete = "incomplete",
+        /// It waited for segments and made room for newer ones.
+        Evicted = "evicted",
+        /// Its segments are more than the limit allows.
+        TooLong = "too_long",
         /// Under way when its worker panicked; the worker starts again empty.
         WorkerPanic = "worker_panic",
     }
@@ -103,7 +113,7 @@ ledger! {
 }
 
 ledger! {
-    /// What befell the tables of a flow session. Outside the ledgers: these are occurrences, not units.
+    /// What befell the tables of the sessions over UDP. Outside the ledgers: these are occurrences, not units.
     pub FlowEvent counts "events" {
         /// A flow session made room for a newer one.
         ExporterEvicted = "exporter_evicted",
@@ -121,6 +131,14 @@ ledger! {
         PlanNotShared = "plan_not_shared",
         /// A sampler, interface or VRF told by options was not kept, for want of room.
         OptionsEntryRefused = "options_entry_refused",
+        /// An sFlow agent made room for a newer one.
+        AgentEvicted = "agent_evicted",
+        /// A source of an sFlow agent is not accounted for, for want of room; once for each of its samples.
+        SourceRefused = "source_refused",
+        /// A sample that the sequence numbers of its source show as lost, with its datagram or without.
+        SampleLost = "sample_lost",
+        /// A UDP-notif publisher made room for a newer one.
+        PublisherEvicted = "publisher_evicted",
     }
 }
 
@@ -334,9 +352,24 @@ impl Ledgers {
         settle(&self.records_in, &mut self.records, RecordEnd::WorkerPanic.index());
     }
 
-    /// Counts an occurrence in the tables of a flow session.
+    /// Takes a record's end back: it waited, and now ends in another way.
+    pub fn record_moved(&mut self, kind: Kind, from: RecordEnd, to: RecordEnd) {
+        if let Some(ends) = self.records.get_mut(kind.index()) {
+            if let Some(count) = ends.get_mut(from.index()) {
+                *count = count.saturating_sub(1);
+            }
+            add(ends, to.index(), 1);
+        }
+    }
+
+    /// Counts an occurrence in the tables of a session.
     pub fn flow_event(&mut self, event: FlowEvent) {
-        add(&mut self.flow_events, event.index(), 1);
+        self.flow_events(event, 1);
+    }
+
+    /// Counts `n` occurrences in the tables of a session.
+    pub fn flow_events(&mut self, event: FlowEvent, n: u64) {
+        add(&mut self.flow_events, event.index(), n);
     }
 
     /// Counts units that an exporter's sequence numbers show as lost.

@@ -4,6 +4,8 @@
 //!  Input            packet          router            flow / bmp                 outlet
 //!  Frame ---------> checks ------>  whose is it? --+-> flow session -> rows -join-> flows
 //!  Datagram ---------------------->                |      templates, options   ^    messages
+//!                                                  +-> sflow session --> samples +--> messages
+//!                                                  +-> notification session ------> messages
 //!  Opened, Received, Closed ------>                +-> bmp session --> rib ----+    routes, messages
 //! ```
 //! Pure: no clock, no thread, no socket, no log. The same collector is fed by rings, by kernel sockets,
@@ -14,7 +16,11 @@
 pub mod input;
 pub mod packet;
 pub mod router;
+mod spoken;
+mod sequence;
 pub mod flow;
+pub mod sflow;
+pub mod notification;
 pub mod bmp;
 pub mod rib;
 pub mod join;
@@ -41,6 +47,7 @@ pub use settings::Settings;
 use ledger::PacketEnd;
 use router::Routers;
 use settings::PortProtocol;
+use spoken::Spoken;
 
 /// Everything one worker knows of its routers. One a worker.
 #[derive(Debug)]
@@ -50,6 +57,8 @@ pub struct Collector {
     routers: Routers,
     streams: HashMap<StreamId, RouterId>,
     shared: flow::Shared,
+    /// Where the segments of a UDP-notif message are put together.
+    body: Vec<u8>,
     bmp: bmp::Shared,
     schemas: Schemas,
     ledgers: Ledgers,
@@ -91,6 +100,7 @@ impl Collector {
             routers: Routers::default(),
             streams: HashMap::new(),
             shared: flow::Shared::new(&schemas, &settings),
+            body: Vec::new(),
             bmp: bmp::Shared::new(&schemas),
             schemas,
             ledgers: Ledgers::default(),
@@ -155,8 +165,10 @@ impl Collector {
                 out,
             };
             let flows = router.flows.tick(&mut turn);
+            let sflow = router.sflow.tick(&mut turn);
+            let notifications = router.notifications.tick(&mut turn);
             let bmp = router.bmp.tick(&mut router.rib, &mut self.bmp, &mut turn);
-            next = [next, flows, bmp].into_iter().flatten().min();
+            next = [next, flows, sflow, notifications, bmp].into_iter().flatten().min();
         }
         next
     }
@@ -165,7 +177,10 @@ impl Collector {
     pub fn settle(&mut self, now: Now, out: &mut Outlet) {
         for (_, router) in self.routers.iter_mut() {
             let (settings, exporter, ledgers) = (&self.settings, router.address, &mut self.ledgers);
-            router.flows.settle(&mut Turn { now, settings, exporter, ledgers, out });
+            let mut turn = Turn { now, settings, exporter, ledgers, out };
+            router.flows.settle(&mut turn);
+            router.sflow.settle(&mut turn);
+            router.notifications.settle(&mut turn);
         }
     }
 
@@ -187,11 +202,11 @@ impl Collector {
     }
 
     fn datagram(&mut self, now: Now, from: SocketAddr, to: SocketAddr, payload: &[u8], out: &mut Outlet) {
-        let end = self.flow_message(now, from, to, payload, out).unwrap_or_else(|end| end);
+        let end = self.message(now, from, to, payload, out).unwrap_or_else(|end| end);
         self.ledgers.packet(end);
     }
 
-    fn flow_message(
+    fn message(
         &mut self,
         now: Now,
         from: SocketAddr,
@@ -200,11 +215,24 @@ impl Collector {
         out: &mut Outlet,
     ) -> Result<PacketEnd, PacketEnd> {
         let port = self.ports.get(&to.port()).copied().ok_or(PacketEnd::NotTelemetry)?;
+        let spoken = Spoken::of(port, payload).ok_or(PacketEnd::UnknownProtocol)?;
         let exporter = sixteen(from.ip());
         let id = self.routers.resolve(exporter, &self.settings)?;
         let router = self.routers.get_mut(id).ok_or(PacketEnd::Internal)?;
         let mut turn = Turn { now, settings: &self.settings, exporter, ledgers: &mut self.ledgers, out };
-        Ok(router.flows.message(&mut self.shared, &mut router.rib, port, from, payload, &mut turn))
+        Ok(match spoken {
+            Spoken::Flow => {
+                router.flows.message(&mut self.shared, &mut router.rib, port, from, payload, &mut turn)
+            }
+            Spoken::Sflow => {
+                router.sflow.message(&mut router.rib, payload, &mut turn);
+                PacketEnd::Delivered
+            }
+            Spoken::UdpNotif => {
+                router.notifications.message(&mut self.body, payload, &mut turn);
+                PacketEnd::Delivered
+            }
+        })
     }
 
     fn with_router(

@@ -1,13 +1,15 @@
 //! Context of a row of the messages table: what the octets of the wire alone do not say.
 //!
 //! Written by sessions without allocating, read by output/json. The octets column holds, by kind:
-//! `Options` the record; the BMP kinds the whole BMP message with its common header; `Error` the damaged unit
+//! `Options` the record; `Sample` and `Counters` the sample without its format and length; `Notification` the body,
+//! put together from its segments; the BMP kinds the whole BMP message with its common header; `Error` the damaged unit
 //! (its first octets); `Session`, `Gap`, `Dump` and the answers nothing.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Turn;
-use crate::ledger::{Kind, Protocol, RecordEnd};
+use crate::batch::Batch;
+use crate::ledger::{Kind, Ledgers, Protocol, RecordEnd};
 use crate::schema::{RecordField, TableId};
 
 /// What a row of the messages table means, beside its kind and its octets.
@@ -80,6 +82,34 @@ pub enum Context<'a> {
         /// One JSON object.
         json: &'a str,
     },
+    /// A sample of sFlow, its octets beside.
+    Sflow {
+        /// The agent's address, IPv4 as IPv4-mapped; `None`: the agent does not know it.
+        agent: Option<[u8; 16]>,
+        /// The part of the agent that numbers its datagrams.
+        sub_agent: u32,
+        /// What the sample is, as on the wire: enterprise and format.
+        format: u32,
+    },
+    /// A UDP-notif message, its body beside.
+    Notification {
+        /// Which process of the node published it.
+        publisher_id: u32,
+        /// Number of the message.
+        message_id: u32,
+        /// 1, or 0 for the legacy header.
+        version: u8,
+        /// Whether the media code is private to publisher and receiver.
+        is_private: bool,
+        /// The media code.
+        code: u8,
+        /// Datagrams that it came in.
+        segments: u32,
+        /// Messages of this publisher that were missing before it when it came.
+        sequence_lost: u32,
+        /// The options of its first segment as on the wire.
+        options: &'a [u8],
+    },
 }
 
 /// Octets of a damaged unit that an error row keeps.
@@ -87,6 +117,17 @@ const MAX_ERROR_OCTETS: usize = 256;
 
 /// Writes one row of the messages table and says how the record ended; the caller counts it, in and out.
 pub(crate) fn write_row(turn: &mut Turn<'_>, kind: Kind, context: &Context<'_>, octets: &[u8]) -> RecordEnd {
+    write_row_with(turn, kind, context, octets, |_, _| {})
+}
+
+/// The same with more columns: `more` writes those of this row.
+pub(crate) fn write_row_with(
+    turn: &mut Turn<'_>,
+    kind: Kind,
+    context: &Context<'_>,
+    octets: &[u8],
+    more: impl FnOnce(&mut Batch, &mut Ledgers),
+) -> RecordEnd {
     if turn.settings.kinds & (1 << kind.index()) == 0 {
         return RecordEnd::NotWanted;
     }
@@ -105,6 +146,7 @@ pub(crate) fn write_row(turn: &mut Turn<'_>, kind: Kind, context: &Context<'_>, 
             _ => {}
         }
     }
+    more(batch, turn.ledgers);
     batch.finish_rows(1);
     RecordEnd::Row
 }

@@ -19,6 +19,8 @@ pub type Schemas = [Arc<Schema>; TableId::COUNT];
 pub struct Outlet {
     tables: [Table; TableId::COUNT],
     full: Arc<ArrayQueue<Box<Batch>>>,
+    /// One numbering for all tables: a key that a route remembers is of one batch, whatever its table.
+    next_sequence: u64,
     errors: Errors,
 }
 
@@ -33,7 +35,6 @@ struct Errors {
 struct Table {
     open: Option<Box<Batch>>,
     empty: Arc<ArrayQueue<Box<Batch>>>,
-    next_sequence: u64,
 }
 
 /// The sinks' end. One a worker.
@@ -57,13 +58,13 @@ impl Outlet {
                 let pushed = empty.push(batch);
                 debug_assert!(pushed.is_ok(), "the queue has room for all batches of its table");
             }
-            Table { open: None, empty, next_sequence: 1 }
+            Table { open: None, empty }
         });
         let empty = std::array::from_fn(|table| {
             tables.get(table).map_or_else(|| Arc::new(ArrayQueue::new(1)), |table| Arc::clone(&table.empty))
         });
         let drain = Drain { full: Arc::clone(&full), empty };
-        (Self { tables, full, errors: Errors::default() }, drain)
+        (Self { tables, full, next_sequence: 1, errors: Errors::default() }, drain)
     }
 
     /// The open batch of a table with room for at least one row, or `None` when all batches are out: a drop.
@@ -76,8 +77,8 @@ impl Outlet {
         if table.open.is_none() {
             let mut batch = table.empty.pop()?;
             batch.clear();
-            batch.sequence = table.next_sequence;
-            table.next_sequence += 1;
+            batch.sequence = self.next_sequence;
+            self.next_sequence += 1;
             table.open = Some(batch);
         }
         table.open.as_deref_mut()

@@ -5,8 +5,10 @@ use hashbrown::HashMap;
 use crate::bmp;
 use crate::flow;
 use crate::ledger::PacketEnd;
+use crate::notification;
 use crate::rib::Rib;
 use crate::settings::Settings;
+use crate::sflow;
 
 /// Position of a router in the collector's table; stable while the router lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +21,10 @@ pub struct Router {
     pub address: [u8; 16],
     /// Its flow sessions.
     pub flows: flow::Sessions,
+    /// Its sFlow sessions.
+    pub sflow: sflow::Sessions,
+    /// Its UDP-notif sessions.
+    pub notifications: notification::Sessions,
     /// Its BMP sessions.
     pub bmp: bmp::Sessions,
     /// Its routes.
@@ -29,7 +35,14 @@ impl Router {
     /// A router of which nothing is known yet.
     #[must_use]
     pub fn new(address: [u8; 16]) -> Self {
-        Self { address, flows: flow::Sessions::default(), bmp: bmp::Sessions::default(), rib: Rib::default() }
+        Self {
+            address,
+            flows: flow::Sessions::default(),
+            sflow: sflow::Sessions::default(),
+            notifications: notification::Sessions::default(),
+            bmp: bmp::Sessions::default(),
+            rib: Rib::default(),
+        }
     }
 }
 

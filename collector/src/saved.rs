@@ -1,7 +1,7 @@
 //! A router as octets: versioned, so that it can move between workers and survive a restart.
 //!
 //! ```text
-//! magic 8 | version 2 | address | flow sessions | BMP sessions | RIB: tables, peers, attributes, paths | end 8
+//! magic 8 | version 2 | address | flow, sFlow, UDP-notif sessions | BMP sessions | RIB: tables, peers, attributes, paths | end 8
 //! ```
 //! The parts are postcard values, one after the other, so neither side holds the router twice. What is read may
 //! come from anyone: nothing is trusted, everything is held to the limits of the settings, and nothing is changed
@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow;
 use crate::input::StreamId;
+use crate::notification;
 use crate::rib::{Rib, RibLimits};
 use crate::router::{Router, RouterId};
+use crate::sflow;
 use crate::{Collector, bmp};
 
 /// What a saved router begins with.
@@ -21,7 +23,7 @@ const MAGIC: [u8; 8] = *b"millrace";
 /// What it ends with.
 const END: [u8; 8] = *b"complete";
 /// The form that is written, and the only one that is read.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why octets were not taken for a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +107,8 @@ impl Collector {
         let mut to = Writer(to);
         to.put(&router.address);
         to.put(&router.flows.save());
+        to.put(&router.sflow.save());
+        to.put(&router.notifications.save());
         router.bmp.save(&mut to);
         router.rib.save(&mut to);
         to.0.extend_from_slice(&END);
@@ -126,6 +130,8 @@ impl Collector {
         from.0 = rest;
         let address: [u8; 16] = from.take()?;
         let flows: flow::Saved = from.owned()?;
+        let sflow = sflow::Sessions::restore(from.owned()?, &self.settings)?;
+        let notifications: notification::Saved = from.owned()?;
         let mut bmp = bmp::Sessions::restore(&mut from, &self.settings)?;
         let (rib, peers) = Rib::restore(&mut from, &RibLimits::from(&self.settings))?;
         bmp.adopt(&peers, &rib)?;
@@ -140,12 +146,13 @@ impl Collector {
         }
         let streams: Vec<StreamId> = bmp.streams().collect();
         let mut router = Box::new(Router::new(address));
-        (router.bmp, router.rib) = (bmp, rib);
+        (router.sflow, router.bmp, router.rib) = (sflow, bmp, rib);
         let id = self.routers.insert(router, &self.settings).map_err(|_| Refused::NoRoom)?;
         // Data that waits is counted in, so only for a router that has its place.
         let flows = flow::Sessions::restore(flows, &mut self.shared, &self.settings, &mut self.ledgers);
+        let notifications = notification::Sessions::restore(notifications, &self.settings, &mut self.ledgers);
         if let Some(router) = self.routers.get_mut(id) {
-            router.flows = flows;
+            (router.flows, router.notifications) = (flows, notifications);
         }
         self.streams.extend(streams.into_iter().map(|stream| (stream, id)));
         Ok(id)

@@ -99,6 +99,18 @@ pub struct Settings {
     pub max_options_entries_per_exporter: usize,
     /// Error rows that one worker writes in a second; 0: no limit (captures).
     pub max_error_rows_per_second: u32,
+    /// sFlow agents and sub-agents of one router.
+    pub max_agents_per_router: usize,
+    /// Sources (ports, VLANs) of one sFlow agent whose samples are accounted for.
+    pub max_sources_per_agent: usize,
+    /// UDP-notif publishers of one router.
+    pub max_publishers_per_router: usize,
+    /// UDP-notif messages of one publisher that wait for the rest of their segments.
+    pub max_segmented_messages_per_publisher: usize,
+    /// Octets of segments that one UDP-notif publisher may have waiting, and so of one message.
+    pub max_segment_octets_per_publisher: usize,
+    /// How long a UDP-notif message waits for the rest of its segments, ns.
+    pub max_segment_wait_ns: u64,
     /// Octets of one BMP message, header included.
     pub max_bmp_message_octets: usize,
     /// BMP sessions of one router.
@@ -143,6 +155,12 @@ impl Default for Settings {
             max_waiting_ns: 60 * SECOND,
             max_options_entries_per_exporter: 16_384,
             max_error_rows_per_second: 100,
+            max_agents_per_router: 64,
+            max_sources_per_agent: 4_096,
+            max_publishers_per_router: 64,
+            max_segmented_messages_per_publisher: 64,
+            max_segment_octets_per_publisher: 1 << 20,
+            max_segment_wait_ns: 10 * SECOND,
             max_bmp_message_octets: 1 << 20,
             max_bmp_sessions_per_router: 4,
             max_peers_per_session: 4_096,

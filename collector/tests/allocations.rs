@@ -8,9 +8,11 @@ use collector::schema::{Interest, schemas};
 use collector::settings::{PortProtocol, Settings};
 use collector::{Collector, Input, Now, StreamId};
 use etherparse::PacketBuilder;
-use wire::emit::{ipfix::Message, netflow};
+use wire::emit::{ipfix::Message, netflow, udp_notif};
 use wire::ipfix::template::{Field, VARIABLE_LENGTH};
 
+#[path = "kit/agents.rs"]
+mod agents;
 #[path = "kit/station.rs"]
 mod station;
 
@@ -30,7 +32,7 @@ impl Rig {
         let schemas = schemas(&interest);
         let limits = BatchLimits { rows: 256, octets: 1 << 18 };
         let (outlet, drain) = Outlet::new(WorkerId(0), &schemas, 4, limits);
-        let ports = vec![(2055, PortProtocol::Netflow)];
+        let ports = vec![(2055, PortProtocol::Any)];
         let collector = Collector::new(Settings { ports, ..Settings::default() }, schemas);
         Self { collector, outlet, drain, now: Now::default() }
     }
@@ -118,6 +120,10 @@ fn netflow9_messages() -> [Vec<u8>; 2] {
 
 /// Feeds messages until every batch of the outlet has grown to its usual size, then counts.
 fn steady(templates: Option<&[u8]>, data: &[u8]) -> Rig {
+    steady_of(Kind::Flow, templates, data)
+}
+
+fn steady_of(kind: Kind, templates: Option<&[u8]>, data: &[u8]) -> Rig {
     let mut rig = Rig::with_routes();
     let frames: Vec<_> = templates.into_iter().chain([data]).map(frame).collect();
     for _ in 0..800 {
@@ -126,7 +132,7 @@ fn steady(templates: Option<&[u8]>, data: &[u8]) -> Rig {
         }
         rig.empty();
     }
-    let rows = |rig: &Rig| rig.collector.ledgers().records[Kind::Flow.index()][RecordEnd::Row.index()];
+    let rows = |rig: &Rig| rig.collector.ledgers().records[kind.index()][RecordEnd::Row.index()];
     let before = rows(&rig);
     for _ in 0..200 {
         let counted = allocation_counter::measure(|| {
@@ -139,7 +145,7 @@ fn steady(templates: Option<&[u8]>, data: &[u8]) -> Rig {
     }
     assert!(rows(&rig) > before);
     assert_eq!(rig.collector.ledgers().unexplained(), 0);
-    assert_eq!(rig.collector.ledgers().records[Kind::Flow.index()][RecordEnd::OutletFull.index()], 0);
+    assert_eq!(rig.collector.ledgers().records[kind.index()][RecordEnd::OutletFull.index()], 0);
     rig
 }
 
@@ -162,6 +168,25 @@ fn netflow_9_allocates_nothing() {
 fn netflow_5_allocates_nothing() {
     let records = [netflow::RecordV5 { source: [10, 0, 0, 1], ..netflow::RecordV5::default() }; 30];
     steady(None, &netflow::packet_v5(&netflow::HeaderV5::default(), &records));
+}
+
+#[test]
+fn sflow_allocates_nothing() {
+    let flow = |number| agents::flow(number, [1, 1, 0, 1], [2, 2, 0, 2], 9);
+    let samples =
+        vec![flow(1), flow(2), agents::counters(1), agents::discarded(1, [1, 1, 0, 3], [2, 2, 0, 4])];
+    let rig = steady_of(Kind::Sample, None, &agents::datagram(7, samples));
+    for side in &rig.collector.ledgers().joins {
+        assert!(side[JoinEnd::Found.index()] > 0);
+    }
+}
+
+#[test]
+fn whole_notifications_allocate_nothing() {
+    let header = udp_notif::Header { media: 1, publisher_id: 7, message_id: 9 };
+    let whole = udp_notif::datagram(&header, &[], &[b' '; 900]);
+    // Twice a turn, so that every batch has been in use.
+    steady_of(Kind::Notification, Some(&whole), &whole);
 }
 
 #[test]

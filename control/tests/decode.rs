@@ -152,3 +152,36 @@ fn a_reader_that_leaves_is_no_error() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn bare_payload_of_every_protocol_over_udp_is_read() {
+    let directory = std::env::temp_dir().join(format!("millrace-payload-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str, octets: &[u8]| {
+        let path = directory.join(name);
+        std::fs::write(&path, octets).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    // Publisher 7; messages 1 and 4, so two are missing between them.
+    let first = [&[0x21, 12, 0, 14, 0, 0, 0, 7, 0, 0, 0, 1][..], b"{}"].concat();
+    let second = [&[0x22, 12, 0, 15, 0, 0, 0, 7, 0, 0, 0, 4][..], b"<a>"].concat();
+    let files = [file("first", &first), file("second", &second)];
+    let (lines, summary) = decode(&["--payload", "udp-notif:2001:db8::1", &files[0], &files[1]]);
+    assert_eq!(
+        lines.iter().map(|line| &line["message"]).collect::<Vec<_>>(),
+        [&serde_json::json!({}), &"<a>".into()]
+    );
+    assert!(lines.iter().all(|line| line["kind"] == "notification" && line["exporter"] == "2001:db8::1"));
+    assert_eq!(summary["messages"]["udp-notif"]["decoded"], 2);
+    assert_eq!(summary["sequenceLost"]["udp-notif"], 2);
+    // Agent 192.0.2.9, one counter sample without records.
+    let words = [5, 1, 0xc000_0209, 0, 1, 1_000, 1, 2, 12, 1, 3, 0_u32];
+    let datagram: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+    let (lines, summary) = decode(&["--payload", "sflow:192.0.2.1", &file("third", &datagram)]);
+    assert_eq!((&lines[0]["kind"], &lines[0]["agent"]), (&"counters".into(), &"192.0.2.9".into()));
+    assert_eq!(
+        (summary["records"]["counters"]["row"].as_u64(), summary["unexplained"].as_u64()),
+        (Some(1), Some(0))
+    );
+    std::fs::remove_dir_all(directory).unwrap();
+}

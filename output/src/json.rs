@@ -11,6 +11,9 @@ mod nlri;
 mod attribute;
 pub(crate) mod peer;
 mod message;
+mod sample;
+mod counters;
+mod notification;
 mod error;
 
 use std::sync::Arc;
@@ -19,6 +22,8 @@ use collector::batch::Batch;
 use collector::ledger::Kind;
 use collector::message::Context;
 use collector::schema::{RecordField, Schema, TableId};
+use wire::sflow::Format;
+use wire::udp_notif::Media;
 
 pub use text::Json;
 
@@ -108,10 +113,46 @@ impl Encoder {
                 let kind = *Kind::ALL.get(usize::try_from(row.integer(layout.kind)?).ok()?)?;
                 let context = Context::read(row.octets(layout.context)?)?;
                 let octets = row.octets(layout.octets).unwrap_or_default();
-                if kind == Kind::Options {
-                    flow::options(json, &layout.common, &mut self.templates, row, context, octets);
-                } else {
-                    message::message(json, &layout.common, row, kind, context, octets);
+                let common = &layout.common;
+                match context {
+                    Context::Options { .. } => {
+                        flow::options(json, common, &mut self.templates, row, context, octets);
+                    }
+                    Context::Sflow { agent, sub_agent, format } => {
+                        let of = sample::Of { agent, sub_agent, format: Format::from_wire(format) };
+                        if kind == Kind::Counters {
+                            counters::counters(json, common, row, of, octets);
+                        } else {
+                            sample::sample(json, common, &layout.flow, row, of, octets);
+                        }
+                    }
+                    Context::Notification {
+                        publisher_id,
+                        message_id,
+                        version,
+                        is_private,
+                        code,
+                        segments,
+                        sequence_lost,
+                        options,
+                    } => {
+                        let media = Media::of(version, is_private, code);
+                        let of = notification::Of {
+                            publisher_id,
+                            message_id,
+                            media,
+                            segments,
+                            sequence_lost,
+                            options,
+                        };
+                        notification::notification(json, common, row, of, octets);
+                    }
+                    Context::Bmp { .. }
+                    | Context::Session { .. }
+                    | Context::Gap { .. }
+                    | Context::Dump { .. }
+                    | Context::Error { .. }
+                    | Context::Answer { .. } => message::message(json, common, row, kind, context, octets),
                 }
                 Some(kind)
             }

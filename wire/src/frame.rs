@@ -53,10 +53,15 @@ const MAX_LABELS: u16 = 10;
 const MAX_EXTENSIONS: u32 = 8;
 
 impl<'a> Headers<'a> {
+    /// No headers yet before `octets`.
+    pub(crate) const fn empty(octets: Cursor<'a>) -> Self {
+        Self { fields: [(0, Value::Null); MAX_FIELDS], count: 0, payload: octets }
+    }
+
     /// Reads the headers from `octets` on.
     #[must_use]
     pub fn read(start: Start, octets: Cursor<'a>) -> Self {
-        let mut headers = Self { fields: [(0, Value::Null); MAX_FIELDS], count: 0, payload: octets };
+        let mut headers = Self::empty(octets);
         // A header that is cut short ends the reading and leaves the ones before.
         let _ = match start {
             Start::Ethernet => headers.ethernet(),
@@ -78,7 +83,7 @@ impl<'a> Headers<'a> {
         self.payload
     }
 
-    fn push(&mut self, id: u16, value: Value<'a>) {
+    pub(crate) fn push(&mut self, id: u16, value: Value<'a>) {
         if let Some(place) = self.fields.get_mut(self.count) {
             *place = (id, value);
             self.count += 1;

@@ -89,6 +89,10 @@ reasons! {
     /// An address type other than none, IPv4 and IPv6.
     BadAddressType = "bad_address_type",
 
+    // UDP-notif.
+    /// A segment that contradicts others of its message: another encoding, or a place behind the last one.
+    SegmentMismatch = "segment_mismatch",
+
     // BMP and BGP.
     /// A message longer than the reader was told to accept.
     OverLimit = "over_limit",

@@ -9,6 +9,7 @@
 pub mod sample;
 pub mod record;
 pub mod layout;
+pub mod packet;
 
 use crate::cursor::Cursor;
 use crate::malformed::{Malformed, Reason};
@@ -116,6 +117,13 @@ impl<'a> Datagram<'a> {
             count: cursor.u32()?,
             body: cursor,
         })
+    }
+
+    /// The samples as they stand, in order: what each is, and its octets. Errors as with [`Datagram::samples`],
+    /// but for a sample's own head, which [`Sample::read`] reads.
+    #[must_use]
+    pub const fn structures(&self) -> Structures<'a> {
+        Structures::new(self.body, self.count)
     }
 
     /// The samples, in order.

@@ -43,8 +43,8 @@ pub struct Datagram<'a> {
     pub version: u8,
     /// Whether the media code is private to publisher and receiver.
     pub is_private: bool,
-    /// What the payload is encoded in.
-    pub media: Media,
+    /// The media code of the header.
+    pub code: u8,
     /// Which process of the node published it; unique together with the source address.
     pub publisher_id: u32,
     /// Number of the message, +1 for each of this publisher, from 2^32-1 to 0.
@@ -79,12 +79,18 @@ impl<'a> Datagram<'a> {
         Ok(Self {
             version,
             is_private,
-            media: media(version, is_private, first & 0x0f),
+            code: first & 0x0f,
             publisher_id,
             message_id,
             options: cursor.split(options_length)?,
             payload: cursor.split(payload_length)?,
         })
+    }
+
+    /// What the payload is encoded in.
+    #[must_use]
+    pub const fn media(&self) -> Media {
+        Media::of(self.version, self.is_private, self.code)
     }
 
     /// The options, in order.
@@ -113,14 +119,35 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// The code's meaning: revision -01 of the draft counted from 0 with CBOR first.
-const fn media(version: u8, is_private: bool, code: u8) -> Media {
-    match (version, is_private, code) {
-        (LEGACY_VERSION, false, 0) | (VERSION, false, 3) => Media::Cbor,
-        (_, false, 1) => Media::Json,
-        (_, false, 2) => Media::Xml,
-        (_, _, code) => Media::Other(code),
+impl Media {
+    /// The meaning of a header's code: revision -01 of the draft counted from 0 with CBOR first.
+    #[must_use]
+    pub const fn of(version: u8, is_private: bool, code: u8) -> Self {
+        match (version, is_private, code) {
+            (LEGACY_VERSION, false, 0) | (VERSION, false, 3) => Self::Cbor,
+            (_, false, 1) => Self::Json,
+            (_, false, 2) => Self::Xml,
+            (_, _, code) => Self::Other(code),
+        }
     }
+}
+
+/// Whether octets are a datagram by every sign that its header gives: a known version, a header of at least 12
+/// octets, and a length that is the datagram's own.
+#[must_use]
+pub fn is_udp_notif(octets: &[u8]) -> bool {
+    let &[first, header_length, high, low, ..] = octets else { return false };
+    let is_known = match first >> 5 {
+        VERSION => true,
+        // The legacy header has no other mark, so its media code must be one that it knows.
+        LEGACY_VERSION => first & 0x1f <= 2,
+        _ => false,
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    is_known
+        && usize::from(header_length) >= HEADER_LENGTH
+        && length >= usize::from(header_length)
+        && length == octets.len()
 }
 
 /// The option type of segmentation (section 4.1).
@@ -151,6 +178,18 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
+    /// The options in these octets, as [`Options::octets`] gave them.
+    #[must_use]
+    pub const fn new(octets: &'a [u8]) -> Self {
+        Self { rest: Cursor::new(octets) }
+    }
+
+    /// The octets not read yet.
+    #[must_use]
+    pub const fn octets(&self) -> &'a [u8] {
+        self.rest.rest()
+    }
+
     fn read(&mut self) -> Result<DatagramOption<'a>, Malformed> {
         let start = self.rest;
         let [kind, length] = self.rest.array()?;
@@ -192,7 +231,7 @@ mod tests {
     #[test]
     fn header_segment_and_payload_are_read() {
         let datagram = Datagram::parse(&SEGMENTED).unwrap();
-        assert_eq!((datagram.version, datagram.media), (1, Media::Cbor));
+        assert_eq!((datagram.version, datagram.media()), (1, Media::Cbor));
         assert_eq!((datagram.publisher_id, datagram.message_id), (7, 9));
         assert_eq!(datagram.segment(), Ok(Some(Segment { number: 2, is_last: true })));
         assert_eq!((datagram.payload.rest(), datagram.payload.offset()), (&SEGMENTED[16..], 16));
@@ -211,7 +250,7 @@ mod tests {
         ] {
             let mut octets = SEGMENTED;
             octets[0] = first;
-            assert_eq!(Datagram::parse(&octets).unwrap().media, media, "{first:#x}");
+            assert_eq!(Datagram::parse(&octets).unwrap().media(), media, "{first:#x}");
         }
     }
 

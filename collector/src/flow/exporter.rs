@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::header::Header;
 use super::options::Options;
-use super::sequence::{Order, Sequence};
 use super::template::Templates;
 use super::waiting::Waiting;
 use crate::Turn;
 use crate::ledger::{FlowEvent, Protocol, SetEnd};
+use crate::sequence::{Order, Sequence};
 use crate::settings::{ExporterKey, Settings, VrfName};
 
 /// An exporter's uptime that falls by more is a restart; less is a packet that came late.
@@ -84,8 +84,6 @@ pub(crate) struct Exporter {
     pub(crate) knowledge: Knowledge,
     pub(crate) waiting: Waiting,
     pub(crate) sequence: Sequence,
-    /// Units lost that are in the ledger already.
-    lost_counted: u64,
     uptime_ms: Option<u32>,
     pub(crate) last_seen_ns: u64,
     pub(crate) last_seen_unix_ns: u64,
@@ -156,16 +154,7 @@ impl Exporter {
     }
 
     fn count_lost(&mut self, protocol: Protocol, turn: &mut Turn<'_>) {
-        let lost = self.sequence.lost();
-        if lost > self.lost_counted {
-            turn.ledgers.lost(protocol, lost - self.lost_counted);
-            self.lost_counted = lost;
-        }
-    }
-
-    /// Takes the losses that another collector has counted already as counted.
-    pub(crate) const fn take_losses_as_counted(&mut self) {
-        self.lost_counted = self.sequence.lost();
+        turn.ledgers.lost(protocol, self.sequence.newly_lost());
     }
 }
 

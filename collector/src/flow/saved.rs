@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::exporter::{Exporter, Key};
 use super::options::Options;
-use super::sequence::Sequence;
 use super::waiting::WaitingSet;
 use super::{Sessions, Shared};
 use crate::ledger::{Ledgers, SetEnd};
+use crate::sequence::Sequence;
 use crate::settings::Settings;
 
 /// The flow sessions of one router: templates, options, sequences, data that waits.
@@ -70,7 +70,6 @@ impl Sessions {
             }
             exporter.knowledge.options = one.options;
             exporter.sequence = one.sequence;
-            exporter.take_losses_as_counted();
             exporter.last_seen_ns = one.last_seen_ns;
             exporter.last_seen_unix_ns = one.last_seen_unix_ns;
             exporter.clock_offset_ns = one.clock_offset_ns;

@@ -8,7 +8,7 @@ use wire::bgp::RouteDistinguisher;
 use crate::bmp::SessionState;
 use crate::router::Router;
 
-/// Flow sessions of a router.
+/// Flow sessions of a router, its sFlow agents and its UDP-notif publishers.
 pub(super) fn exporters(router: &Router) -> Vec<String> {
     let text = |state: &crate::flow::ExporterState| {
         let mut object = json!({
@@ -19,7 +19,33 @@ pub(super) fn exporters(router: &Router) -> Vec<String> {
         merge(&mut object, serde_json::to_value(state).unwrap_or_default());
         object.to_string()
     };
-    router.flows.exporters().iter().map(text).collect()
+    let agent = |state: &crate::sflow::AgentState| {
+        let mut object = json!({
+            "kind": "exporter",
+            "exporter": address(router.address),
+            "protocol": "sflow",
+            "lastSeen": time(state.last_seen_unix_ns),
+        });
+        if let Some(agent) = state.agent.filter(|agent| *agent != router.address) {
+            merge(&mut object, json!({"agent": address(agent)}));
+        }
+        merge(&mut object, serde_json::to_value(state).unwrap_or_default());
+        object.to_string()
+    };
+    let publisher = |state: &crate::notification::PublisherState| {
+        let mut object = json!({
+            "kind": "exporter",
+            "exporter": address(state.address),
+            "protocol": "udp-notif",
+            "lastSeen": time(state.last_seen_unix_ns),
+        });
+        merge(&mut object, serde_json::to_value(state).unwrap_or_default());
+        object.to_string()
+    };
+    let mut texts: Vec<String> = router.flows.exporters().iter().map(text).collect();
+    texts.extend(router.sflow.agents().iter().map(agent));
+    texts.extend(router.notifications.publishers().iter().map(publisher));
+    texts
 }
 
 /// Templates of the flow sessions of a router.

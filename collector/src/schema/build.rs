@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wire::element::{DataType, Name, lookup};
 
 use super::{Column, Interest, Origin, RecordField, RouteField, Schema, Side, Store, TableId};
+use crate::ledger::Kind;
 use crate::outlet::Schemas;
 
 use RecordField as F;
@@ -74,7 +75,8 @@ pub fn schemas(interest: &Interest) -> Schemas {
 }
 
 impl Schema {
-    /// The columns of one table for what the sinks want. Elements, join and whole records concern flows only.
+    /// The columns of one table for what the sinks want. Elements and whole records concern flows only, the join
+    /// flows and samples.
     #[must_use]
     pub fn build(table: TableId, interest: &Interest) -> Self {
         let fields = match table {
@@ -90,13 +92,15 @@ impl Schema {
                 columns.push(column);
             }
             if interest.join {
-                for side in [Side::Destination, Side::Source] {
-                    columns.extend(JOIN.iter().map(|&field| join_column(side, field)));
-                }
+                columns.extend(join_columns());
             }
             if interest.whole_records {
                 columns.extend([F::Template, F::Record].map(record_column));
             }
+        }
+        // Samples of sFlow meet routes as flows do.
+        if table == TableId::Messages && interest.join && interest.wants(Kind::Sample) {
+            columns.extend(join_columns());
         }
         Self { table, columns: columns.into() }
     }
@@ -131,6 +135,11 @@ fn element_column(pen: u32, id: u16, nth: u8, before: &[Column]) -> Column {
         name.insert_str(0, "fields.");
     }
     Column { name: name.into(), origin: Origin::Element { pen, id, nth }, store: element_store(pen, id) }
+}
+
+fn join_columns() -> impl Iterator<Item = Column> {
+    let sides = [Side::Destination, Side::Source].into_iter();
+    sides.flat_map(|side| JOIN.iter().map(move |&field| join_column(side, field)))
 }
 
 fn join_column(side: Side, field: RouteField) -> Column {

@@ -37,7 +37,12 @@ impl Rig {
         let schemas = schemas(&interest);
         let (outlet, drain) = Outlet::new(WorkerId(0), &schemas, batches, limits);
         let now = Now { monotonic_ns: SECOND, unix_ns: EXPORT_NS + 7, frame: 1 };
-        let ports = vec![(4739, PortProtocol::Ipfix), (2055, PortProtocol::Netflow)];
+        let ports = vec![
+            (4739, PortProtocol::Ipfix),
+            (2055, PortProtocol::Netflow),
+            (6343, PortProtocol::Sflow),
+            (10_003, PortProtocol::UdpNotif),
+        ];
         Self { collector: Collector::new(Settings { ports, ..settings }, schemas), outlet, drain, now }
     }
 

@@ -56,6 +56,18 @@ limits! {
     max_options_entries_per_exporter: usize = 16_384, 1..=16_777_216;
     /// Error rows that one worker writes in a second; 0: no limit.
     max_error_rows_per_second: u32 = 100, 0..=4_294_967_295;
+    /// sFlow agents and sub-agents of one router.
+    max_agents_per_router: usize = 64, 1..=65_536;
+    /// Sources of one sFlow agent whose samples are accounted for.
+    max_sources_per_agent: usize = 4_096, 1..=1_048_576;
+    /// UDP-notif publishers of one router.
+    max_publishers_per_router: usize = 64, 1..=65_536;
+    /// UDP-notif messages of one publisher that wait for the rest of their segments.
+    max_segmented_messages_per_publisher: usize = 64, 1..=4_096;
+    /// Octets of segments that one UDP-notif publisher may have waiting.
+    max_segment_octets_per_publisher: usize = 1_048_576, 65_536..=1_073_741_824;
+    /// How long a UDP-notif message waits for the rest of its segments.
+    max_segment_wait_s: u64 = 10, 1..=3_600;
     /// Octets of one BMP message, header included.
     max_bmp_message_octets: usize = 1_048_576, 4_096..=16_777_216;
     /// BMP sessions of one router.
@@ -130,6 +142,12 @@ impl Limits {
         settings.max_waiting_ns = self.max_waiting_s * SECOND;
         settings.max_options_entries_per_exporter = self.max_options_entries_per_exporter;
         settings.max_error_rows_per_second = self.max_error_rows_per_second;
+        settings.max_agents_per_router = self.max_agents_per_router;
+        settings.max_sources_per_agent = self.max_sources_per_agent;
+        settings.max_publishers_per_router = self.max_publishers_per_router;
+        settings.max_segmented_messages_per_publisher = self.max_segmented_messages_per_publisher;
+        settings.max_segment_octets_per_publisher = self.max_segment_octets_per_publisher;
+        settings.max_segment_wait_ns = self.max_segment_wait_s * SECOND;
         settings.max_bmp_message_octets = self.max_bmp_message_octets;
         settings.max_bmp_sessions_per_router = self.max_bmp_sessions_per_router;
         settings.max_peers_per_session = self.max_peers_per_session;

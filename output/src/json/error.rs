@@ -40,6 +40,11 @@ pub(super) fn session(json: &mut Json<'_>, context: &Context<'_>) {
             json.key("session").unsigned(session);
             json.key("state").string(if end { "end" } else { "begin" });
         }
-        Context::Options { .. } | Context::Bmp { .. } | Context::Error { .. } | Context::Answer { .. } => {}
+        Context::Options { .. }
+        | Context::Bmp { .. }
+        | Context::Error { .. }
+        | Context::Answer { .. }
+        | Context::Sflow { .. }
+        | Context::Notification { .. } => {}
     }
 }

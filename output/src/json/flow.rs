@@ -14,7 +14,7 @@ use super::text::Json;
 use super::{Common, value};
 
 /// IE 70-79: the label stack, from the top.
-const LABEL_STACK: std::ops::RangeInclusive<u16> = 70..=79;
+pub(super) const LABEL_STACK: std::ops::RangeInclusive<u16> = 70..=79;
 
 /// Where the flows table has its columns. One a schema.
 #[derive(Debug)]
@@ -261,7 +261,8 @@ fn labels(json: &mut Json<'_>, prepared: &Prepared, record: &[u8]) {
     }
 }
 
-fn join(json: &mut Json<'_>, layout: &Layout, row: Row<'_>) {
+/// Writes what a row was joined with.
+pub(super) fn join(json: &mut Json<'_>, layout: &Layout, row: Row<'_>) {
     if layout.sides.iter().all(|side| row.integer(side.result).is_none()) {
         return;
     }

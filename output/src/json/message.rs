@@ -45,7 +45,10 @@ pub(super) fn message(
         Context::Session { .. } | Context::Gap { .. } | Context::Dump { .. } => {
             error::session(json, &context)
         }
-        Context::Options { .. } | Context::Answer { .. } => {}
+        Context::Options { .. }
+        | Context::Answer { .. }
+        | Context::Sflow { .. }
+        | Context::Notification { .. } => {}
     }
     json.close();
     json.end_line();

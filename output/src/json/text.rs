@@ -51,6 +51,12 @@ impl<'o> Json<'o> {
         self
     }
 
+    /// A key that may need escapes.
+    pub(crate) fn text_key(&mut self, name: &str) {
+        self.string(name);
+        self.out.push(b':');
+    }
+
     /// A key that was prepared with its quotes and colon.
     pub(crate) fn prepared_key(&mut self, quoted: &[u8]) -> &mut Self {
         self.value();

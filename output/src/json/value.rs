@@ -61,6 +61,7 @@ fn records(json: &mut Json<'_>, inner: &Inner, template_id: u16, octets: Cursor<
 }
 
 /// Writes a value that its type allows. `None`: it does not, and nothing was written.
+#[expect(clippy::wildcard_enum_match_arm, reason = "`plain` looks at every variant")]
 pub(super) fn value(
     json: &mut Json<'_>,
     inner: &Inner,
@@ -76,6 +77,17 @@ pub(super) fn value(
         return Some(());
     }
     match Value::decode(data_type, octets).ok()? {
+        Value::BasicList(octets) => basic_list(json, inner, octets, depth),
+        Value::SubTemplateList(octets) => sub_template_list(json, inner, octets, depth),
+        Value::SubTemplateMultiList(octets) => sub_template_multi_list(json, inner, octets, depth),
+        value => plain(json, value),
+    }
+    Some(())
+}
+
+/// Writes a value that holds no records; the octets of one that does.
+pub(super) fn plain(json: &mut Json<'_>, value: Value<'_>) {
+    match value {
         Value::Null => json.null(),
         Value::Unsigned(number) => json.unsigned(number),
         Value::Signed(number) => json.signed(number),
@@ -91,13 +103,12 @@ pub(super) fn value(
         Value::String(text) => {
             json.utf8(text);
         }
-        Value::Octets(octets) => json.hex("", octets),
+        Value::Octets(octets)
+        | Value::BasicList(octets)
+        | Value::SubTemplateList(octets)
+        | Value::SubTemplateMultiList(octets) => json.hex("", octets),
         Value::Unsigned256(octets) => json.hex("0x", octets),
-        Value::BasicList(octets) => basic_list(json, inner, octets, depth),
-        Value::SubTemplateList(octets) => sub_template_list(json, inner, octets, depth),
-        Value::SubTemplateMultiList(octets) => sub_template_multi_list(json, inner, octets, depth),
     }
-    Some(())
 }
 
 fn basic_list(json: &mut Json<'_>, inner: &Inner, octets: &[u8], depth: u8) {

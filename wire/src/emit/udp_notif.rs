@@ -72,7 +72,7 @@ mod tests {
         let mut whole = Vec::new();
         for (number, octets) in (0..).zip(datagrams(&HEADER, &message, 4)) {
             let datagram = Datagram::parse(&octets).unwrap();
-            assert_eq!(datagram.media, Media::Json);
+            assert_eq!(datagram.media(), Media::Json);
             assert_eq!(datagram.segment(), Ok(Some(Segment { number, is_last: number == 2 })));
             whole.extend_from_slice(datagram.payload.rest());
         }

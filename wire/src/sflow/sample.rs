@@ -131,7 +131,11 @@ impl<'a> Records<'a> {
 }
 
 impl<'a> Sample<'a> {
-    pub(crate) fn read(structure: Structure<'a>) -> Result<Self, Malformed> {
+    /// Reads the head of a sample.
+    ///
+    /// # Errors
+    /// `truncated` if the structure ends before the head does.
+    pub fn read(structure: Structure<'a>) -> Result<Self, Malformed> {
         let mut cursor = structure.body;
         match structure.format {
             Format { enterprise: 0, number: 1 } => FlowSample::read(&mut cursor, false).map(Self::Flow),

@@ -1,7 +1,7 @@
-//! Sequence numbers of one exporter in, units lost on the way out.
+//! Sequence numbers of one exporter, agent, source or publisher in, units lost on the way out.
 //!
 //! What a number counts is the protocol's rule: IPFIX data records before this message (RFC 7011 3.1), NetFlow
-//! v9 packets (RFC 3954 5.1), v5 flows. Ring and socket may reorder packets, so a gap is counted as lost only
+//! v9 packets (RFC 3954 5.1), v5 flows, sFlow datagrams and samples, UDP-notif messages. Ring and socket may reorder packets, so a gap is counted as lost only
 //! when it has stood for a while; a late packet closes it again.
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub(crate) struct Sequence {
     gaps: Vec<Gap>,
     /// Units lost for certain.
     lost: u64,
+    /// How many of them were counted by the owner.
+    counted: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +123,19 @@ impl Sequence {
     /// Units lost for certain so far.
     pub(crate) const fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Units lost for certain since this was last asked.
+    pub(crate) const fn newly_lost(&mut self) -> u64 {
+        let newly = self.lost.saturating_sub(self.counted);
+        self.counted = self.lost;
+        newly
+    }
+
+    /// How far a number is ahead of the expected one; 0 if nothing is expected or it is not ahead.
+    pub(crate) fn ahead(&self, number: u32) -> u32 {
+        let ahead = number.wrapping_sub(self.expected.unwrap_or(number));
+        if ahead.cast_signed() < 0 { 0 } else { ahead }
     }
 
     /// Forgets where the exporter's numbering stood.
