@@ -174,6 +174,7 @@ impl Config {
             ));
         }
         self.check_listeners()?;
+        range("sink", "count", self.sink.len() as u64, 0..=64)?;
         for (n, sink) in self.sink.iter().enumerate() {
             sink.check(n)?;
         }

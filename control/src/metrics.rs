@@ -130,7 +130,7 @@ pub(crate) fn text(control: &Control) -> String {
         "gauge",
         "1: the configuration in use is the file's last.",
     );
-    page.sample("millrace_config_last_reload_successful", &[], 1);
+    page.sample("millrace_config_last_reload_successful", &[], u8::from(!control.reloads.refused));
     page.family("millrace_build_info", "gauge", "1, with the version.");
     page.sample("millrace_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.0

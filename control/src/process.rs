@@ -11,6 +11,7 @@
 //! die and come back without the other noticing more than silence.
 
 pub mod message;
+mod remains;
 pub mod channel;
 pub mod privilege;
 pub mod control;
@@ -24,7 +25,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -34,7 +35,7 @@ use channel::{Channel, ChannelError, Received};
 use message::{Keep, Word};
 
 /// Descriptors that control may leave here.
-const MAX_KEPT: usize = 8192;
+const MAX_KEPT: usize = 65_536;
 /// Pause before a process that lived shorter than [`SETTLED`] is started again, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// A process that lived this long did not fail at once.
@@ -48,6 +49,10 @@ const STOP_PATIENCE: Duration = Duration::from_millis(4_500);
 /// # Errors
 /// When no process can be started.
 pub fn run(config: &Path, log: Option<&str>) -> anyhow::Result<u8> {
+    // Every stream is a descriptor, on its way in up to three processes; they inherit this. What the kernel does not
+    // grant is missed only by whoever has that many.
+    let most = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut keeper = Keeper::new(config, log)?;
@@ -67,6 +72,8 @@ struct Keeper {
     generation: u32,
     /// Control has said [`Keep::Ready`] at least once.
     ready: bool,
+    /// Told to read the configuration again while there was no control process.
+    reload_due: bool,
     restart_max: Duration,
     control_pause: Pause,
     dataplane_pause: Pause,
@@ -130,6 +137,7 @@ impl Keeper {
             dataplane: None,
             generation: 0,
             ready: false,
+            reload_due: false,
             restart_max: SETTLED,
             control_pause: Pause::new(),
             dataplane_pause: Pause::new(),
@@ -194,6 +202,7 @@ impl Keeper {
             }
             Woken::DataplaneEnded(status) => self.dataplane_ended(status)?,
             Woken::Terminate => self.stop(),
+            Woken::Reload if self.control.is_none() => self.reload_due = true,
             Woken::Reload => self.say(&Word::Reload, &[]),
             Woken::Due => return self.overdue(),
         }
@@ -265,6 +274,9 @@ impl Keeper {
         self.kept = kept;
         self.say(&Word::Begin { again }, &[]);
         self.introduce();
+        if std::mem::take(&mut self.reload_due) {
+            self.say(&Word::Reload, &[]);
+        }
         if self.stopping.is_some() {
             self.say(&Word::Stop, &[]);
         }
@@ -309,9 +321,9 @@ impl Keeper {
         if self.stopping.is_none() && self.stopped.is_none() {
             if status.success() {
                 tracing::info!("the dataplane process ended as it was told, starting the next one");
-            } else {
-                tracing::error!("the dataplane process ended ({status}), starting it again");
+                return self.start_dataplane();
             }
+            tracing::error!("the dataplane process ended ({status}), starting it again");
             self.dataplane_pause.ended(self.restart_max);
             if self.dataplane_pause.due.is_some_and(|due| due <= Instant::now()) {
                 self.start_dataplane()?;

@@ -35,11 +35,15 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// The name under which the keeper holds it.
+    /// The name under which the keeper holds it: of what it is, since positions change with the configuration.
     #[must_use]
-    pub fn name(listen: u16, worker: u16) -> String {
-        format!("socket/{listen}/{worker}")
+    pub fn name(&self) -> String {
+        name(self.protocol, self.address, self.worker)
     }
+}
+
+fn name(protocol: u8, address: SocketAddr, worker: u16) -> String {
+    format!("socket/{protocol}/{address}/{worker}")
 }
 
 /// Why a socket could not be opened: one line.
@@ -52,8 +56,8 @@ pub struct OpenError {
     hint: &'static str,
 }
 
-/// Opens every socket that the configuration asks for, except those in `kept`, which an earlier control
-/// process opened.
+/// Opens every socket that the configuration asks for, except those in `kept`, which are open already: by an
+/// earlier control process, or for the configuration before.
 ///
 /// # Errors
 /// The first socket that cannot be opened.
@@ -65,25 +69,50 @@ pub fn open(
     let mut sockets = Vec::new();
     for (position, entry) in config.listen.iter().enumerate() {
         let position = u16::try_from(position).unwrap_or(u16::MAX);
-        let only_v6 = entry.address.is_ipv6()
-            && config.listen.iter().any(|other| {
-                other.port == entry.port
-                    && other.protocol.is_stream() == entry.protocol.is_stream()
-                    && other.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-            });
+        let only_v6 = only_v6(config, entry);
         let address = SocketAddr::new(entry.address, entry.port);
+        let protocol = if entry.protocol.is_stream() { 6 } else { 17 };
         for worker in 0..workers {
-            let descriptor = match kept.remove(&Socket::name(position, worker)) {
+            let descriptor = match kept.remove(&name(protocol, address, worker)) {
                 Some(descriptor) => descriptor,
                 None => {
                     one(config, entry, address, only_v6).map_err(|error| refused(entry, address, error))?
                 }
             };
-            let protocol = if entry.protocol.is_stream() { 6 } else { 17 };
             sockets.push(Socket { listen: position, worker, address, protocol, descriptor });
         }
     }
     Ok(sockets)
+}
+
+/// Whether IPv4 on this port has a group of its own. Said before a socket is bound, never changed after.
+#[must_use]
+pub fn only_v6(config: &Config, entry: &Listen) -> bool {
+    entry.address.is_ipv6()
+        && config.listen.iter().any(|other| {
+            other.port == entry.port
+                && other.protocol.is_stream() == entry.protocol.is_stream()
+                && other.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+        })
+}
+
+/// Gives sockets that are open the sizes of a configuration.
+pub fn resize(config: &Config, sockets: &[Socket]) {
+    for socket in sockets {
+        // One that is refused works on as it was.
+        if socket.protocol == 6 {
+            let _ = listen(&socket.descriptor, i32::from(config.bmp.listen_backlog));
+        } else {
+            let _ = buffer(config, &socket.descriptor);
+        }
+    }
+}
+
+fn buffer(config: &Config, socket: &OwnedFd) -> Result<(), Errno> {
+    let octets = config.limits.socket_buffer_bytes;
+    // Beyond the system's limit with CAP_NET_ADMIN, else up to it.
+    sockopt::set_socket_recv_buffer_size_force(socket, octets)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(socket, octets))
 }
 
 fn one(config: &Config, entry: &Listen, address: SocketAddr, only_v6: bool) -> Result<OwnedFd, Errno> {
@@ -102,10 +131,7 @@ fn one(config: &Config, entry: &Listen, address: SocketAddr, only_v6: bool) -> R
         // A listener may be opened again while sessions of the one before still close.
         sockopt::set_socket_reuseaddr(&socket, true)?;
     } else {
-        let octets = config.limits.socket_buffer_bytes;
-        // Beyond the system's limit with CAP_NET_ADMIN, else up to it.
-        sockopt::set_socket_recv_buffer_size_force(&socket, octets)
-            .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, octets))?;
+        buffer(config, &socket)?;
     }
     bind(socket.as_fd(), &address)?;
     if entry.protocol.is_stream() {
@@ -150,7 +176,7 @@ mod tests {
         let opened = open(&config, 2, BTreeMap::new()).unwrap();
         let shape: Vec<_> = opened.iter().map(|s| (s.protocol, s.listen, s.worker)).collect();
         assert_eq!(shape, [(17, 0, 0), (17, 0, 1), (6, 1, 0), (6, 1, 1)]);
-        let kept = opened.into_iter().map(|s| (Socket::name(s.listen, s.worker), s.descriptor)).collect();
+        let kept = opened.into_iter().map(|s| (s.name(), s.descriptor)).collect();
         // Without reuseport a second bind would fail; these are the same sockets, not new ones.
         let again = open(&config, 2, kept).unwrap();
         let probe = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

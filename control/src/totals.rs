@@ -148,7 +148,7 @@ pub struct Base {
     pub rows_lost: Vec<i64>,
     /// Frames lost by (ring row, worker).
     pub frames_lost: BTreeMap<(u32, u16), u64>,
-    /// Datagrams lost by (listener, worker).
+    /// Datagrams lost by (place of the listener in the counters page, worker).
     pub datagrams_lost: BTreeMap<(u16, u16), u64>,
     /// XDP's ends when the instance began.
     pub frames: Vec<u64>,

@@ -74,7 +74,7 @@ pub struct Gauges {
     pub busy_ns: u64,
     /// Panics caught.
     pub panics: u64,
-    /// Streams accepted or adopted.
+    /// Streams accepted.
     pub streams_opened: u64,
     /// Streams ended.
     pub streams_closed: u64,

@@ -36,15 +36,29 @@ pub(crate) struct Datagrams {
 
 #[derive(Debug)]
 struct Socket {
+    /// Where it is counted.
+    place: u16,
     socket: OwnedFd,
     to: SocketAddr,
     headers: MultiHeaders<SockaddrStorage>,
     received: u64,
 }
 
+/// A bound UDP socket, and where it is counted.
+#[derive(Debug)]
+pub struct DatagramSocket {
+    /// Its position among the `sockets` of the counters' layout: the same for every worker that ever reads it, and
+    /// no other socket's.
+    pub place: u16,
+    /// The socket.
+    pub socket: OwnedFd,
+}
+
 /// What one socket has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SocketState {
+    /// Which of the page's sockets it is.
+    pub(crate) place: u16,
     /// Datagrams given to the collector.
     pub(crate) received: u64,
     /// The kernel's own count of drops, modulo 2^32, since the socket was made.
@@ -66,14 +80,19 @@ impl Datagrams {
     }
 
     /// Takes a bound socket over. Its receive buffer is made larger where that is allowed, never smaller.
-    pub(crate) fn add(&mut self, socket: OwnedFd, poll: &Poll, settings: &WorkerSettings) -> io::Result<()> {
+    pub(crate) fn add(
+        &mut self,
+        DatagramSocket { place, socket }: DatagramSocket,
+        poll: &Poll,
+        settings: &WorkerSettings,
+    ) -> io::Result<()> {
         let to = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
         enlarge(&socket, settings.socket_buffer_bytes);
         let number = u32::try_from(self.sockets.len()).unwrap_or(u32::MAX);
         poll.add(&socket, Ready::Datagrams(number))?;
         let headers = MultiHeaders::preallocate(CALL, None);
-        self.sockets.push(Socket { socket, to: canonical(to), headers, received: 0 });
+        self.sockets.push(Socket { place, socket, to: canonical(to), headers, received: 0 });
         self.ready.reserve(self.sockets.len());
         Ok(())
     }
@@ -90,16 +109,16 @@ impl Datagrams {
         self.next < self.len || !self.ready.is_empty()
     }
 
-    /// Sockets taken over so far.
-    pub(crate) fn count(&self) -> usize {
-        self.sockets.len()
+    /// Datagrams that were read and not given yet.
+    pub(crate) const fn left(&self) -> usize {
+        self.len - self.next
     }
 
     /// What each socket has seen, in the order in which they were added.
     pub(crate) fn states(&self) -> impl Iterator<Item = io::Result<SocketState>> + '_ {
         self.sockets.iter().map(|socket| {
             let kernel_drops = socket_drops(&socket.socket)?;
-            Ok(SocketState { received: socket.received, kernel_drops })
+            Ok(SocketState { place: socket.place, received: socket.received, kernel_drops })
         })
     }
 
@@ -220,7 +239,9 @@ mod tests {
         let sockets = ["127.0.0.1:0", "[::1]:0", "[::]:0"].map(|address| UdpSocket::bind(address).unwrap());
         let ports = sockets.each_ref().map(|socket| socket.local_addr().unwrap().port());
         for socket in sockets {
-            datagrams.add(socket.into(), &poll, &WorkerSettings::default()).unwrap();
+            datagrams
+                .add(DatagramSocket { place: 0, socket: socket.into() }, &poll, &WorkerSettings::default())
+                .unwrap();
         }
         let four = UdpSocket::bind("127.0.0.1:0").unwrap();
         let six = UdpSocket::bind("[::1]:0").unwrap();
@@ -241,7 +262,8 @@ mod tests {
         let mut datagrams = Datagrams::new();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = socket.local_addr().unwrap();
-        datagrams.add(socket.into(), &poll, &WorkerSettings::default()).unwrap();
+        let socket = DatagramSocket { place: 3, socket: socket.into() };
+        datagrams.add(socket, &poll, &WorkerSettings::default()).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for number in 0..100u8 {
             sender.send_to(&[number], to).unwrap();
@@ -256,6 +278,6 @@ mod tests {
         assert_eq!(rest[0].2, [11]);
         assert_eq!(rest[89].2.len(), 65_507);
         let state = datagrams.states().next().unwrap().unwrap();
-        assert_eq!(state, SocketState { received: 101, kernel_drops: 0 });
+        assert_eq!(state, SocketState { place: 3, received: 101, kernel_drops: 0 });
     }
 }

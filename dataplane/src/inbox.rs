@@ -6,6 +6,7 @@ use std::sync::Arc;
 use collector::saved::Refused;
 use crossbeam_queue::ArrayQueue;
 
+use crate::datagram::DatagramSocket;
 use crate::poll::Bell;
 use crate::worker::{Ask, Remains};
 
@@ -13,7 +14,7 @@ use crate::worker::{Ask, Remains};
 #[derive(Debug)]
 pub enum Command {
     /// A bound UDP socket: read it from now on.
-    Datagrams(OwnedFd),
+    Datagrams(DatagramSocket),
     /// A listening TCP socket: accept from it from now on.
     Listener(OwnedFd),
     /// Routers and streams of another worker or of the one before: go on with them.

@@ -20,7 +20,7 @@
 pub mod worker;
 pub mod source;
 pub mod ring;
-mod datagram;
+pub mod datagram;
 pub mod stream;
 mod poll;
 pub mod inbox;

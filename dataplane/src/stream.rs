@@ -71,7 +71,7 @@ pub struct HandedStream {
 /// What happened to streams so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamCounts {
-    /// Accepted or adopted.
+    /// Accepted. One that is adopted was counted by the worker that accepted it.
     pub opened: u64,
     /// Ended, however.
     pub closed: u64,
@@ -127,7 +127,6 @@ impl Streams {
         if name >> WORKER_SHIFT == self.next_name >> WORKER_SHIFT {
             self.next_name = self.next_name.max(name + 1);
         }
-        self.counts.opened += 1;
         let mut octets = vec![0; settings.stream_buffer_bytes.max(rest.len())].into_boxed_slice();
         if let Some(front) = octets.get_mut(..rest.len()) {
             front.copy_from_slice(&rest);

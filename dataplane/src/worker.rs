@@ -7,6 +7,7 @@
 mod start;
 mod report;
 mod asks;
+mod hand_over;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,9 +47,10 @@ pub struct Worker {
     /// A packet is with the collector.
     under_way: bool,
     turns: u64,
-    /// Inputs of the last step, and how many of them were packets.
+    /// Inputs of the last step, how many of them were packets, and how many of those came through rings.
     given: u32,
     packets: u32,
+    frames: u32,
     began_ns: u64,
     tick_due_ns: u64,
     publish_due_ns: u64,
@@ -128,6 +130,7 @@ impl Worker {
             turns: 0,
             given: 0,
             packets: 0,
+            frames: 0,
             began_ns: 0,
             tick_due_ns: 0,
             publish_due_ns: 0,
@@ -175,7 +178,7 @@ impl Worker {
             Ok(given) => given,
             Err(_) => {
                 self.recover();
-                self.packets = 1;
+                (self.packets, self.frames) = (1, 1);
                 1
             }
         };
@@ -185,7 +188,11 @@ impl Worker {
             self.tick_safely(now);
             self.orders.say(Notice::Drained);
         }
-        self.stopping.is_some_and(|stopping| self.packets == 0 || now.monotonic_ns >= stopping.until_ns)
+        self.stopping.is_some_and(|Stopping { hand_over, until_ns }| {
+            // Rings end with their worker; sockets, and what waits in them, go to the next one.
+            let wanted = if hand_over { self.frames } else { self.packets };
+            wanted == 0 || now.monotonic_ns >= until_ns
+        })
     }
 
     /// Inputs that the last step gave to the collector.
@@ -251,6 +258,7 @@ impl Worker {
             ring.recycle();
             self.report.put_off(ring.held());
         }
+        self.frames = given;
         self.at = At::Datagrams;
         given += self.datagrams.receive(BATCH as u32, &mut accept);
         self.packets = given;
@@ -301,7 +309,7 @@ impl Worker {
 
     fn obey(&mut self, now: Now, command: Command) {
         let taken = match command {
-            Command::Datagrams(_) if self.report.sockets_full(self.datagrams.count()) => {
+            Command::Datagrams(socket) if !self.report.has_place(socket.place) => {
                 Err(io::ErrorKind::QuotaExceeded.into())
             }
             Command::Datagrams(socket) => self.datagrams.add(socket, &self.poll, &self.settings),
@@ -329,26 +337,6 @@ impl Worker {
         }
     }
 
-    fn adopt(&mut self, now: Now, remains: Remains) {
-        for router in remains.routers {
-            if let Err(refused) = self.collector.restore(&router) {
-                self.orders.say(Notice::RouterRefused(refused));
-            }
-        }
-        for stream in remains.streams {
-            // In the middle of a stream only its own session can go on.
-            if !self.collector.has_stream(stream.name) {
-                continue;
-            }
-            let Self { collector, outlet, streams, .. } = self;
-            let mut accept = |input: Input<'_>| collector.accept(now, input, outlet);
-            if let Err(error) = streams.adopt(stream, &self.poll, &self.settings, &mut accept) {
-                self.orders.say(Notice::SocketRefused(error));
-            }
-        }
-        (self.unticked, self.unpublished) = (true, true);
-    }
-
     fn tick_safely(&mut self, now: Now) {
         if catch_unwind(AssertUnwindSafe(|| self.tick(now))).is_err() {
             self.recover();
@@ -357,6 +345,10 @@ impl Worker {
 
     /// After a panic: what was under way gets its end, the collector starts again empty, sources go on behind
     /// the input that it panicked over. Streams cannot be taken up in the middle: they are closed.
+    ///
+    /// The worker's entries in the maps stay: it is back within its own turn, before anyone could take them out,
+    /// and what would miss its rings meanwhile would come to its own sockets. Rings and sockets hold what arrives
+    /// until then; what they cannot hold is a counted drop.
     fn recover(&mut self) {
         let fresh = Collector::new(self.collector_settings.clone(), self.schemas.clone());
         let mut gone = std::mem::replace(&mut self.collector, fresh);
@@ -365,8 +357,13 @@ impl Worker {
         }
         gone.ledgers_mut().panicked();
         self.report.panicked(gone.ledgers());
-        // What panicked once may do so again while it is taken apart.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(gone)));
+        // What panicked once may do so again while it is taken apart. Freeing millions of routes takes longer than
+        // a ring holds frames: that is done beside.
+        let _ = catch_unwind(AssertUnwindSafe(move || {
+            if gone.routers().next().is_some() {
+                drop(std::thread::Builder::new().name("panicked".into()).spawn(move || drop(gone)));
+            }
+        }));
         self.outlet.undo();
         match std::mem::replace(&mut self.at, At::Elsewhere) {
             At::Ring(number) => {
@@ -383,39 +380,6 @@ impl Worker {
             self.panic_notice_ns = self.began_ns.saturating_add(PANIC_NOTICE_NS);
             self.orders.say(Notice::Panicked);
         }
-    }
-
-    /// Everything is handed over or closed, the last rows are handed on, the counters written.
-    fn end(mut self) -> Remains {
-        let now = clock();
-        let hand_over = self.stopping.is_some_and(|stopping| stopping.hand_over);
-        let ended =
-            catch_unwind(AssertUnwindSafe(|| if hand_over { self.remains() } else { self.close(now) }));
-        let remains = ended.unwrap_or_else(|_| {
-            self.recover();
-            Remains::default()
-        });
-        self.asks.forget();
-        self.outlet.publish();
-        self.write_report(now);
-        remains
-    }
-
-    fn remains(&mut self) -> Remains {
-        let collector = &self.collector;
-        let save = |router| {
-            let mut octets = Vec::new();
-            collector.save(router, &mut octets);
-            octets
-        };
-        let routers = collector.routers().map(save).collect();
-        Remains { routers, streams: self.streams.hand_over() }
-    }
-
-    fn close(&mut self, now: Now) -> Remains {
-        let Self { collector, outlet, streams, .. } = self;
-        streams.close(&mut |input| collector.accept(now, input, outlet));
-        Remains::default()
     }
 }
 

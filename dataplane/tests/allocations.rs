@@ -9,6 +9,7 @@ use collector::schema::{Interest, schemas};
 use collector::settings::PortProtocol;
 use collector::{Drain, Outlet, Settings};
 use dataplane::counters::{Counters, Layout};
+use dataplane::datagram::DatagramSocket;
 use dataplane::ring::replay::{self, Replay};
 use dataplane::settings::{RingSettings, WorkerSettings};
 use dataplane::worker::{Remains, Start, Worker};
@@ -60,7 +61,7 @@ impl Bench {
             schemas,
             outlet,
             rings,
-            datagrams: vec![socket.into()],
+            datagrams: vec![DatagramSocket { place: 0, socket: socket.into() }],
             listeners: Vec::new(),
             remains: Remains::default(),
             counters: counters.writer(0).unwrap(),

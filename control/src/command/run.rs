@@ -8,7 +8,8 @@ use crate::process;
 /// Collect: start the control and dataplane processes and keep them running.
 ///
 /// SIGTERM and SIGINT take what still waits, complete all files, take everything out of the kernel and print
-/// all counters as one JSON object.
+/// all counters as one JSON object. SIGHUP reads the configuration again: all of it or, with one line that says why,
+/// nothing; no BMP session is closed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 /// Octets of the longest message.
 pub const MAX_OCTETS: usize = 16 * 1024;
 /// Descriptors beside one message.
-pub const MAX_DESCRIPTORS: usize = 4;
+pub const MAX_DESCRIPTORS: usize = super::message::STREAMS_A_MESSAGE;
 /// How long a send waits for a peer that does not read.
 const SEND_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -186,12 +186,13 @@ mod tests {
     fn messages_and_descriptors_arrive_in_order() {
         let (a, b) = channels();
         let file = std::fs::File::open("/dev/null").unwrap();
-        a.send(&Order::Start { version: VERSION, workers: 2 }, &[file.as_fd(), a.as_fd()]).unwrap();
+        a.send(&Order::Start { version: VERSION, workers: 2, sinks: vec![0] }, &[file.as_fd(), a.as_fd()])
+            .unwrap();
         a.send(&Order::Begin, &[]).unwrap();
         let first: Received<Order> = b.try_receive().unwrap().unwrap();
         assert_eq!(
             (first.message, first.descriptors.len()),
-            (Order::Start { version: VERSION, workers: 2 }, 2)
+            (Order::Start { version: VERSION, workers: 2, sinks: vec![0] }, 2)
         );
         assert_eq!(b.try_receive::<Order>().unwrap().unwrap().message, Order::Begin);
         assert!(b.try_receive::<Order>().unwrap().is_none());

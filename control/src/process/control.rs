@@ -12,13 +12,16 @@ mod dataplane;
 mod reading;
 mod reception;
 mod exporters;
+mod held;
+mod places;
+mod reload;
 pub mod answers;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ::dataplane::counters::Counters;
@@ -29,19 +32,22 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::asynchronous::AsyncChannel;
 use super::channel::{Channel, ChannelError, Received};
-use super::message::{Keep, Word};
+use super::message::{Keep, Order, Word};
 use super::privilege;
 use crate::config::Config;
 use crate::kernel::Follower;
 use crate::process::dataplane::layout;
 use crate::reconcile::desired;
-use crate::sockets::{self, Socket};
+use crate::sockets;
 use crate::totals::{Base, SocketTotals};
 use crate::{admin, metrics};
 use answers::Question;
 use dataplane::Dataplane;
 use exporters::Exporters;
+use held::Held;
+use places::Places;
 use plane::Plane;
+use reload::Reloads;
 
 /// Why control cannot begin; each is one line, and each has its exit status.
 #[derive(Debug, thiserror::Error)]
@@ -103,13 +109,16 @@ fn kept(channel: &Channel) -> Result<(BTreeMap<String, OwnedFd>, bool), ChannelE
 
 /// The whole state of the process. One task changes it, so nothing is locked.
 pub(crate) struct Control {
+    /// The file that is read again when it is told so.
+    path: PathBuf,
     pub(crate) config: Config,
     text: OwnedFd,
     pub(crate) key: [u8; 16],
     keeper: AsyncChannel,
     pub(crate) follower: Follower,
     pub(crate) plane: Plane,
-    sockets: Vec<Socket>,
+    sockets: Vec<sockets::Socket>,
+    places: Places,
     /// Workers that run; fewer than configured where nothing steers.
     pub(crate) workers: usize,
     page_file: OwnedFd,
@@ -128,6 +137,9 @@ pub(crate) struct Control {
     last_sockets: Vec<SocketTotals>,
     /// What passed of each exporter, in processes that have ended and in this one.
     pub(crate) exporters: Exporters,
+    /// What one dataplane process has left for the next.
+    held: Held,
+    pub(crate) reloads: Reloads,
 }
 
 impl Control {
@@ -167,9 +179,12 @@ impl Control {
             None => Counters::file(&layout(&config)).map_err(host)?,
         };
         let page = Counters::map(&page_file, layout(&config)).map_err(host)?;
+        let held = Held::kept(&mut kept);
+        let places = Places::kept(&mut kept, &config);
         let opened =
             sockets::open(&config, u16::try_from(workers).unwrap_or(u16::MAX), kept).map_err(host)?;
-        plane.serve(&config, &opened, again).map_err(host)?;
+        // Those of an earlier control process have their entries.
+        plane.socket_rows = plane.serve(&config, &opened, |_| !again).map_err(host)?;
         let follower = Follower::start().map_err(host)?;
         let wanted = desired(follower.state(), &config);
         if !again {
@@ -185,12 +200,14 @@ impl Control {
 
         let mut control = Self {
             keeper: AsyncChannel::new(channel).map_err(host)?,
+            path: path.to_owned(),
             config,
             text,
             key,
             follower,
             plane,
             sockets: opened,
+            places,
             workers,
             page_file,
             page,
@@ -204,6 +221,8 @@ impl Control {
             sockets_unsettled: false,
             last_sockets: Vec::new(),
             exporters: Exporters::default(),
+            held,
+            reloads: Reloads::default(),
         };
         if !again {
             control.base = control.baseline();
@@ -211,12 +230,19 @@ impl Control {
             control.hold("lock", lock.as_fd());
             control.hold("counters", control.page_file.as_fd());
             for socket in &control.sockets {
-                control.hold(&Socket::name(socket.listen, socket.worker), socket.descriptor.as_fd());
+                control.hold(&socket.name(), socket.descriptor.as_fd());
             }
+            control.hold_places();
         }
         let restart_max_ms = control.config.process.restart_max_ms;
         control.keeper.send(&Keep::Ready { restart_max_ms }, &[]).map_err(host)?;
         Ok(control)
+    }
+
+    /// The keeper lets go of a descriptor.
+    fn forget(&self, name: String) {
+        // Without a keeper nobody holds anything.
+        let _ = self.keeper.send(&Keep::Forget { name }, &[]);
     }
 
     /// Leaves a descriptor with the keeper.
@@ -263,9 +289,7 @@ impl Control {
             }
             Word::Ended { how } => self.dataplane_ended(&how),
             Word::Stop => self.stop(),
-            Word::Reload => {
-                tracing::warn!("this version reads its configuration at start only: restart to change it")
-            }
+            Word::Reload => self.reload(),
             Word::Kept { .. } | Word::Begin { .. } => {}
         }
     }
@@ -284,7 +308,7 @@ impl Control {
             }
             // Rings are opened at the start of a dataplane process alone.
             tracing::info!("devices came or went: the dataplane process makes way for one with their rings");
-            self.dataplane.drain();
+            self.restart();
         }
     }
 
@@ -299,7 +323,7 @@ impl Control {
         if let Err(error) = self.plane.steer(&self.config, self.workers, SlotState::Empty) {
             tracing::error!("cannot switch traffic off: {error}");
         }
-        self.dataplane.drain();
+        self.dataplane.drain(&Order::Drain);
     }
 
     fn end(&mut self) -> Result<(), StartError> {

@@ -1,18 +1,21 @@
 //! The dataplane process: orders and descriptors in, workers and sinks running, then no privilege at all.
 //!
 //! ```text
-//! Start, Serve.., Open.., Begin -> sinks, rings -> Ring.. (AF_XDP sockets) -> capabilities dropped
-//!                               -> workers -> Running -> Exporters.., Notice.. -> Drain -> Drained
+//! Start, Serve.., Open.., Remains, Adopt.., Begin
+//!   -> sinks, rings -> Ring.. (AF_XDP sockets) -> capabilities dropped -> Adopted -> workers -> Running
+//!   -> Exporters.., Notice.. -> Drain, or HandOver -> Remains, Hold.. -> Drained
 //! ```
 //! It opens nothing but what control has told it and the files of its sinks. What fails ends the process: the
 //! keeper starts another one.
 
+mod orders;
 mod asked;
+mod hand_over;
 pub(crate) mod sinks;
 mod tally;
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -30,12 +33,11 @@ use output::sink::SinkLedger;
 use rustix::thread::CapabilitySet;
 
 use super::channel::{Channel, ChannelError, Received};
-use super::message::{Order, Report, VERSION};
+use super::message::{Order, Report};
 use super::privilege;
 use crate::config::Config;
+use orders::{Orders, Queue};
 
-/// How long the orders before [`Order::Begin`] may take.
-const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Time between looks at notices and sink ledgers.
 const LOOK: Duration = Duration::from_millis(10);
 /// Panics of one process whose message is printed; the counters count all of them.
@@ -51,7 +53,7 @@ pub fn run() -> anyhow::Result<u8> {
     privilege::keep_only(privilege::RINGS).context("cannot give up capabilities")?;
     limit_panic_messages();
     let channel = Channel::from_stdin().context("standard input is not the keeper's channel")?;
-    match orders(&channel).and_then(|orders| Process::start(&channel, orders)) {
+    match Orders::read(&channel).and_then(|orders| Process::start(&channel, orders)) {
         Ok(process) => process.serve(&channel).map(|()| 0),
         Err(error) => {
             // Control says why, in one place.
@@ -72,64 +74,6 @@ fn limit_panic_messages() {
     }));
 }
 
-/// What control said before [`Order::Begin`].
-struct Orders {
-    config: Config,
-    page: OwnedFd,
-    /// By worker: UDP sockets and listeners.
-    datagrams: Vec<Vec<OwnedFd>>,
-    listeners: Vec<Vec<OwnedFd>>,
-    queues: Vec<Queue>,
-}
-
-struct Queue {
-    device: String,
-    queue: u32,
-    row: u32,
-    generic: bool,
-    only: Option<u16>,
-}
-
-fn orders(channel: &Channel) -> anyhow::Result<Orders> {
-    let mut orders = match next(channel)? {
-        (Order::Start { version, workers }, mut descriptors) => {
-            ensure!(version == VERSION, "control speaks version {version}, this binary {VERSION}");
-            let text = descriptors.next().context("control sent no configuration")?;
-            let page = descriptors.next().context("control sent no counters page")?;
-            let mut config = Config::parse(&text_of(text)?)?;
-            config.workers.truncate(usize::from(workers));
-            let none: Vec<Vec<OwnedFd>> = config.workers.iter().map(|_| Vec::new()).collect();
-            let listeners = config.workers.iter().map(|_| Vec::new()).collect();
-            Orders { config, page, datagrams: none, listeners, queues: Vec::new() }
-        }
-        (order, _) => bail!("control began with {order:?}"),
-    };
-    loop {
-        match next(channel)? {
-            (Order::Serve { worker, listen }, mut descriptors) => {
-                let listen = orders.config.listen.get(usize::from(listen));
-                let stream =
-                    listen.context("control named a listener that is not configured")?.protocol.is_stream();
-                let sockets = if stream { &mut orders.listeners } else { &mut orders.datagrams };
-                let sockets =
-                    sockets.get_mut(usize::from(worker)).context("control named no worker of ours")?;
-                sockets.push(descriptors.next().context("control sent no socket")?);
-            }
-            (Order::Open { device, queue, row, generic, only }, _) => {
-                orders.queues.push(Queue { device, queue, row, generic, only });
-            }
-            (Order::Begin, _) => return Ok(orders),
-            (order, _) => bail!("control gave an order out of turn: {order:?}"),
-        }
-    }
-}
-
-fn next(channel: &Channel) -> anyhow::Result<(Order, std::vec::IntoIter<OwnedFd>)> {
-    let received = channel.receive::<Order>(Some(START_PATIENCE))?;
-    let Received { message, descriptors } = received.context("control gave no orders in time")?;
-    Ok((message, descriptors.into_iter()))
-}
-
 /// The text in a sealed memory file.
 pub(super) fn text_of(file: impl AsFd) -> anyhow::Result<String> {
     Ok(String::from_utf8(octets_of(file)?)?)
@@ -147,14 +91,18 @@ pub(super) fn octets_of(file: impl AsFd) -> anyhow::Result<Vec<u8>> {
     Ok(octets)
 }
 
+/// Sinks that an instance can have had since it began: each has a ledger on the counters page.
+pub(super) const SINK_PLACES: usize = 256;
+
 /// The sizes of the counters page, from the configuration alone: both processes compute the same.
 #[must_use]
 pub fn layout(config: &Config) -> Layout {
     Layout {
         workers: config.workers.len(),
         rings: config.limits.max_ring_rows as usize,
-        sockets: config.listen.iter().filter(|listen| !listen.protocol.is_stream()).count(),
-        others: config.sink.len() * SinkLedger::WORDS,
+        // Not as many as are configured: listeners and sinks come and go, and each keeps its place.
+        sockets: config.limits.max_socket_rows as usize,
+        others: SINK_PLACES * SinkLedger::WORDS,
     }
 }
 
@@ -183,10 +131,10 @@ struct Process {
 
 impl Process {
     fn start(channel: &Channel, orders: Orders) -> anyhow::Result<Self> {
-        let Orders { config, page, datagrams, listeners, queues } = orders;
+        let Orders { config, page, workers: parts, queues, sinks: places } = orders;
         let counters = Counters::map(page, layout(&config)).context("cannot map the counters page")?;
         let rings = open(channel, &config, &queues)?;
-        let mut outputs = sinks::build(&config, &counters)?;
+        let mut outputs = sinks::build(&config, &places, &counters)?;
         let (tally, exporters) = tally::pair(config.metrics.max_exporters as usize);
         // The tally is nobody's output: its ledger is not told.
         outputs.push(("tally".to_owned(), Box::new(tally), SinkLedger::default()));
@@ -201,7 +149,8 @@ impl Process {
             .unzip();
         let sinks = Distribution::start(drains, outputs, config.limits.sink_queue_batches)?;
         let asked = asked::Asked::new(&schemas);
-        let workers = spawn(&config, &schemas, &counters, outlets, rings, (datagrams, listeners))?;
+        let parts = hand_over::take(channel, parts)?;
+        let workers = spawn(&config, &schemas, &counters, outlets, rings, parts)?;
         Ok(Self { starting: workers.len(), workers, sinks: Some(sinks), exporters, asked })
     }
 
@@ -210,7 +159,11 @@ impl Process {
         loop {
             match channel.receive::<Order>(Some(LOOK)) {
                 Ok(Some(Received { message: Order::Drain, .. })) => {
-                    self.end(channel);
+                    self.end(channel, false);
+                    return Ok(channel.send(&Report::Drained, &[])?);
+                }
+                Ok(Some(Received { message: Order::HandOver, .. })) => {
+                    hand_over::give(channel, self.end(channel, true))?;
                     return Ok(channel.send(&Report::Drained, &[])?);
                 }
                 Ok(Some(Received { message: Order::Ask { topic }, descriptors })) => {
@@ -224,7 +177,7 @@ impl Process {
                 Ok(None) => {}
                 Err(ChannelError::Closed) => {
                     tracing::error!("control and keeper are gone: completing the files and ending");
-                    self.end(channel);
+                    self.end(channel, false);
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -273,20 +226,24 @@ impl Process {
         }
     }
 
-    fn end(mut self, channel: &Channel) {
+    /// Stops the workers and completes the files; what each worker leaves.
+    fn end(mut self, channel: &Channel, hand_over: bool) -> Vec<Remains> {
         for worker in &self.workers {
             // A worker that reads no commands any more is left behind with the process.
-            let _ = worker.inbox.send(Command::Stop { hand_over: false });
+            let _ = worker.inbox.send(Command::Stop { hand_over });
         }
+        let mut left = Vec::new();
         for (n, worker) in std::mem::take(&mut self.workers).into_iter().enumerate() {
-            if worker.thread.join().is_err() {
+            left.push(worker.thread.join().unwrap_or_else(|_| {
                 tracing::error!("worker {n} panicked while it ended");
-            }
+                Remains::default()
+            }));
         }
         if let Some(sinks) = self.sinks.take() {
             sinks.finish();
         }
         self.tell(channel);
+        left
     }
 }
 
@@ -332,7 +289,7 @@ fn spawn(
     counters: &Counters,
     outlets: Vec<Outlet>,
     rings: Vec<Vec<Ring>>,
-    (datagrams, listeners): (Vec<Vec<OwnedFd>>, Vec<Vec<OwnedFd>>),
+    parts: Vec<hand_over::Taken>,
 ) -> anyhow::Result<Vec<Running>> {
     let settings = WorkerSettings {
         socket_buffer_bytes: config.limits.socket_buffer_bytes,
@@ -343,8 +300,10 @@ fn spawn(
         ..WorkerSettings::default()
     };
     let mut workers = Vec::new();
-    let parts = outlets.into_iter().zip(rings).zip(datagrams).zip(listeners).zip(&config.workers);
-    for (n, ((((outlet, rings), datagrams), listeners), core)) in parts.enumerate() {
+    let parts = outlets.into_iter().zip(rings).zip(parts).zip(&config.workers);
+    for (n, (((outlet, rings), hand_over::Taken { datagrams, listeners, remains }), core)) in
+        parts.enumerate()
+    {
         let start = Start {
             id: worker_id(n),
             core: Some(usize::from(*core)),
@@ -355,7 +314,7 @@ fn spawn(
             rings,
             datagrams,
             listeners,
-            remains: Remains::default(),
+            remains,
             counters: counters.writer(n).context("the counters page is too small")?,
         };
         workers.push(worker::spawn(start).with_context(|| format!("cannot start worker {n}"))?);

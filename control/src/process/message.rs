@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages; both ends are one binary, so a difference means a binary replaced in mid-run.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Octets of a text in a message that are kept.
 pub const MAX_TEXT: usize = 512;
 
@@ -22,6 +22,8 @@ pub enum Order {
         version: u32,
         /// How many of the configured workers run.
         workers: u16,
+        /// Where each sink counts: the position of its ledger on the counters page.
+        sinks: Vec<u16>,
     },
     /// A worker serves a socket, which stands beside it.
     Serve {
@@ -29,6 +31,8 @@ pub enum Order {
         worker: u16,
         /// Position in the configuration's `listen`.
         listen: u16,
+        /// Where a UDP socket is counted: its position among the sockets of the counters page.
+        place: u16,
     },
     /// An RX queue to open rings on, one for each worker.
     Open {
@@ -43,6 +47,18 @@ pub enum Order {
         /// The only worker that gets a ring there; `None`: every worker does.
         only: Option<u16>,
     },
+    /// What a worker of the process before left: the sealed memory stands beside it.
+    Remains {
+        /// Which worker, from 0.
+        worker: u16,
+    },
+    /// Streams that belong to it: their sockets stand beside, in order.
+    Adopt {
+        /// Which worker, from 0.
+        worker: u16,
+        /// Their names, at most [`STREAMS_A_MESSAGE`].
+        streams: Vec<u64>,
+    },
     /// All has been said: open, give privilege up, run.
     Begin,
     /// Answer a question on the stream beside it. Control never reads the answer: it holds what routers said.
@@ -52,7 +68,13 @@ pub enum Order {
     },
     /// Take what still waits, complete all files, then say [`Report::Drained`].
     Drain,
+    /// Empty the rings, complete all files, give every router and open stream back ([`Report::Remains`],
+    /// [`Report::Hold`]), then say [`Report::Drained`]. No ring is in a map any more.
+    HandOver,
 }
+
+/// Sockets of streams beside one message; the kernel carries 253 (`SCM_MAX_FD`, Linux 2.6.38 and newer).
+pub const STREAMS_A_MESSAGE: usize = 64;
 
 /// What only workers know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +135,20 @@ pub enum Report {
         /// Whether the driver writes without a copy.
         zero_copy: bool,
     },
+    /// What a worker leaves to the next one: the sealed memory stands beside it.
+    Remains {
+        /// Which worker.
+        worker: u16,
+    },
+    /// Open streams that belong to it: their sockets stand beside, in order.
+    Hold {
+        /// Which worker.
+        worker: u16,
+        /// Their names, at most [`STREAMS_A_MESSAGE`].
+        streams: Vec<u64>,
+    },
+    /// From here on octets are read: what was held for this process is its own, and nobody else can go on with it.
+    Adopted,
     /// No privilege is left and every worker turns.
     Running,
     /// Exporters whose counts have changed, at most [`EXPORTERS_A_MESSAGE`].

@@ -39,9 +39,9 @@ impl Report {
         }
     }
 
-    /// Whether the page has no room for one more socket.
-    pub(crate) fn sockets_full(&self, sockets: usize) -> bool {
-        sockets >= self.counters.now.sockets.len()
+    /// Whether the page has this place for a socket.
+    pub(crate) fn has_place(&self, place: u16) -> bool {
+        usize::from(place) < self.counters.now.sockets.len()
     }
 
     /// What the kernel dropped at the rings becomes packets with an end.
@@ -67,15 +67,15 @@ impl Report {
 
     /// What the kernel dropped at the UDP sockets becomes packets with an end.
     pub(crate) fn sockets(&mut self, datagrams: &Datagrams, ledgers: &mut Ledgers) {
-        for (number, state) in datagrams.states().enumerate() {
-            let Ok(state) = state else { continue };
-            let Some(last) = self.counters.kernel_drops(number) else { continue };
+        for state in datagrams.states().flatten() {
+            let place = usize::from(state.place);
+            let Some(last) = self.counters.kernel_drops(place) else { continue };
             let told = u64::from(state.kernel_drops);
             // The kernel counts modulo 2^32.
             let dropped = told.wrapping_sub(*last) & u64::from(u32::MAX);
             *last = told;
             add(ledgers, PacketEnd::SocketFull, dropped);
-            if let Some(socket) = self.counters.now.sockets.get_mut(number) {
+            if let Some(socket) = self.counters.now.sockets.get_mut(place) {
                 socket.received = state.received;
                 socket.dropped += dropped;
                 socket.kernel_drops = told;

@@ -5,10 +5,11 @@ use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 
 use collector::batch::WorkerId;
-use collector::{Outlet, Schemas};
+use collector::{Outlet, Schemas, StreamId};
 
 use super::Worker;
 use crate::counters::Writer;
+use crate::datagram::DatagramSocket;
 use crate::inbox::{Inbox, Orders, pair};
 use crate::poll::Poll;
 use crate::ring::Ring;
@@ -32,8 +33,8 @@ pub struct Start {
     pub outlet: Outlet,
     /// One a row; `row` of each is below the `rings` of the counters' layout.
     pub rings: Vec<Ring>,
-    /// Bound UDP sockets; at most as many as the `sockets` of the counters' layout, always in the same order.
-    pub datagrams: Vec<OwnedFd>,
+    /// Bound UDP sockets; the `place` of each is below the `sockets` of the counters' layout.
+    pub datagrams: Vec<DatagramSocket>,
     /// Listening TCP sockets.
     pub listeners: Vec<OwnedFd>,
     /// What the worker before it left, if it was stopped so.
@@ -50,6 +51,8 @@ pub struct Remains {
     pub routers: Vec<Vec<u8>>,
     /// Their open streams.
     pub streams: Vec<HandedStream>,
+    /// Streams whose sockets were lost on the way: their sessions end.
+    pub lost: Vec<StreamId>,
 }
 
 /// A worker's thread.

@@ -10,6 +10,7 @@ use collector::{Drain, Schemas};
 
 use super::*;
 use crate::counters::{Block, Counters, Layout};
+use crate::datagram::DatagramSocket;
 use crate::ring::replay::{self, Replay};
 use crate::settings::RingSettings;
 
@@ -175,7 +176,7 @@ fn a_thread_serves_sockets_and_rings_until_it_is_stopped() {
     start.rings.truncate(1);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = socket.local_addr().unwrap();
-    start.datagrams = vec![socket.into()];
+    start.datagrams = vec![DatagramSocket { place: 0, socket: socket.into() }];
     let running = spawn(start).unwrap();
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     for _ in 0..50 {
@@ -214,7 +215,7 @@ fn a_full_socket_is_a_counted_drop_also_for_the_next_worker() {
         }
         let (mut start, _drain) = start(0, Vec::new(), &counters);
         start.settings = small;
-        start.datagrams = vec![socket.try_clone().unwrap().into()];
+        start.datagrams = vec![DatagramSocket { place: 1, socket: socket.try_clone().unwrap().into() }];
         let (mut worker, _) = worker(start);
         settle(&mut worker);
         for _ in 0..100 {
@@ -223,7 +224,7 @@ fn a_full_socket_is_a_counted_drop_also_for_the_next_worker() {
         settle(&mut worker);
         let block = counters.read(0).unwrap();
         let full = block.ledgers.packets[PacketEnd::SocketFull.index()];
-        assert_eq!(full, block.sockets[0].dropped);
+        assert_eq!((full, block.sockets[0].received), (block.sockets[1].dropped, 0));
         assert!(full > 100 * round);
         assert_eq!(packets(&block), 200 * round);
     }

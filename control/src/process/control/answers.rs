@@ -280,6 +280,7 @@ pub fn counters(totals: &Totals) -> Value {
         .flat_map(|received| &received.devices)
         .map(|d| json!({"device": d.device, "least": d.least, "most": d.most, "exact": d.held}))
         .collect();
+    let gauges = totals.gauges();
     let joins = |side: usize| ends(JoinEnd::ALL.iter().map(|end| end.name()), &ledgers.joins[side]);
     let differences = totals
         .differences()
@@ -299,6 +300,12 @@ pub fn counters(totals: &Totals) -> Value {
         "flowEvents": ends(FlowEvent::ALL.iter().map(|event| event.name()), &ledgers.flow_events),
         "rib": ends(RibEnd::ALL.iter().map(|end| end.name()), &ledgers.rib),
         "routes": ends(RouteAction::ALL.iter().map(|action| action.name()), &ledgers.routes),
+        "streams": {
+            "opened": gauges.streams_opened,
+            "closed": gauges.streams_closed,
+            "refused": gauges.streams_refused,
+            "open": gauges.streams_open,
+        },
         "path": {
             "xsk": totals.rings.iter().map(|ring| ring.received).sum::<u64>(),
             "kernel": totals.sockets.iter().map(|socket| socket.received).sum::<u64>(),

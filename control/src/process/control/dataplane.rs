@@ -36,6 +36,8 @@ pub(crate) struct Dataplane {
     since: Option<Instant>,
     /// Rings in the map, by (row, worker): without a copy?
     pub(crate) rings: BTreeMap<(u32, u16), bool>,
+    /// Its orders have changed since it was given them.
+    pub(super) outdated: bool,
     /// Log lines since the last look, so that no process fills the log.
     lines: u32,
 }
@@ -56,8 +58,13 @@ impl Dataplane {
         self.state == State::Gone
     }
 
-    pub(super) fn drain(&mut self) {
-        let sent = self.channel.as_ref().map(|channel| channel.send(&Order::Drain, &[]));
+    /// It ends: takes what still waits, or hands over.
+    pub(super) fn drain(&mut self, order: &Order) {
+        // It is about to end anyway.
+        if self.state == State::Draining {
+            return;
+        }
+        let sent = self.channel.as_ref().map(|channel| channel.send(order, &[]));
         self.state = match (self.state, sent) {
             (State::Running, Some(Ok(()))) => State::Draining,
             // One that has not begun has taken nothing; one that does not hear cannot be drained.
@@ -96,12 +103,14 @@ impl Control {
         }
         // No ring of the one before is in the map any more, so what it had and did not count is known now.
         self.settle_rings();
-        self.order(
-            &Order::Start { version: VERSION, workers: u16::try_from(self.workers).unwrap_or(0) },
-            &[self.text.as_fd(), self.page_file.as_fd()],
-        )?;
+        let workers = u16::try_from(self.workers).unwrap_or(0);
+        let sinks = self.places.of_sinks(&self.config);
+        let start = Order::Start { version: VERSION, workers, sinks };
+        self.order(&start, &[self.text.as_fd(), self.page_file.as_fd()])?;
         for socket in &self.sockets {
-            let order = Order::Serve { worker: socket.worker, listen: socket.listen };
+            let listen = self.config.listen.get(usize::from(socket.listen));
+            let place = listen.map_or(0, |listen| self.places.of(listen));
+            let order = Order::Serve { worker: socket.worker, listen: socket.listen, place };
             self.order(&order, &[socket.descriptor.as_fd()])?;
         }
         for ring in &self.plane.rings {
@@ -114,10 +123,15 @@ impl Control {
             };
             self.order(&order, &[])?;
         }
+        self.bequeath()?;
         self.order(&Order::Begin, &[])
     }
 
-    fn order(&self, order: &Order, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), ChannelError> {
+    pub(super) fn order(
+        &self,
+        order: &Order,
+        descriptors: &[std::os::fd::BorrowedFd<'_>],
+    ) -> Result<(), ChannelError> {
         match &self.dataplane.channel {
             Some(channel) => channel.send(order, descriptors),
             None => Err(ChannelError::Closed),
@@ -150,6 +164,9 @@ impl Control {
                 let socket = received.descriptors.into_iter().next();
                 self.ring(row, worker, zero_copy, socket);
             }
+            Report::Remains { worker } => self.remains(worker, received.descriptors),
+            Report::Hold { worker, streams } => self.hold_streams(worker, &streams, received.descriptors),
+            Report::Adopted => self.adopted(),
             Report::Running => self.running(),
             Report::Exporters { exporters } => {
                 self.exporters.told(&exporters, self.config.metrics.max_exporters as usize);
@@ -161,7 +178,10 @@ impl Control {
                 self.dataplane.state = State::Gone;
                 self.stop();
             }
-            Report::Failed { text } => self.line(|text| tracing::error!("dataplane: {text}"), &text),
+            Report::Failed { text } => {
+                self.line(|text| tracing::error!("dataplane: {text}"), &text);
+                self.reloads.why = Some(tame(&text));
+            }
             Report::Drained => self.dataplane.state = State::Gone,
         }
     }
@@ -206,6 +226,10 @@ impl Control {
         );
         // Without a keeper nobody hears it.
         let _ = self.keeper.send(&Keep::Running, &[]);
+        self.reloaded();
+        if std::mem::take(&mut self.dataplane.outdated) {
+            self.restart();
+        }
     }
 
     pub(super) fn dataplane_ended(&mut self, how: &str) {
@@ -219,6 +243,7 @@ impl Control {
         (self.rings_unsettled, self.sockets_unsettled) = (true, true);
         let generation = self.dataplane.generation;
         self.dataplane = Dataplane { generation, ..Dataplane::default() };
+        self.switch_between();
         self.hold_base();
     }
 }

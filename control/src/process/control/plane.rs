@@ -109,14 +109,14 @@ impl Plane {
         1
     }
 
-    /// Gives every socket its place; `again`: an earlier control process has done so, and its entries stay.
+    /// Gives every socket that `is_new` its entry; the others have theirs. Row of each listener's group.
     pub(crate) fn serve(
         &mut self,
         config: &Config,
         sockets: &[Socket],
-        again: bool,
-    ) -> Result<(), EbpfError> {
-        let Some(programs) = &mut self.programs else { return Ok(()) };
+        is_new: impl Fn(&Socket) -> bool,
+    ) -> Result<Vec<u32>, EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(Vec::new()) };
         let mut rows = Vec::new();
         for (position, listen) in config.listen.iter().enumerate() {
             let protocol = if listen.protocol.is_stream() { 6 } else { 17 };
@@ -127,28 +127,18 @@ impl Plane {
                 if n == 0 {
                     programs.attach_reuseport(&socket.descriptor)?;
                 }
-                if again {
-                    continue;
+                if is_new(socket) {
+                    programs.tables.sockets.insert(row, u32::from(socket.worker), &socket.descriptor)?;
                 }
-                programs.tables.sockets.insert(row, u32::from(socket.worker), &socket.descriptor)?;
             }
         }
-        self.socket_rows = rows;
-        Ok(())
+        Ok(rows)
     }
 
     /// Writes aliases, addresses and ports whole, whatever the maps held before.
     pub(crate) fn fill(&mut self, config: &Config, wanted: &Tables) -> Result<(), EbpfError> {
+        self.alias(config)?;
         let Some(programs) = &mut self.programs else { return Ok(()) };
-        let (hosts, networks): (Vec<&Alias>, Vec<&Alias>) =
-            config.steering.alias.iter().partition(|alias| alias.address.is_host());
-        let hosts = hosts.iter().map(|alias| (alias.address.address, alias.router)).collect();
-        let networks = networks
-            .iter()
-            .map(|alias| ((alias.address.address, alias.address.bits), alias.router))
-            .collect();
-        programs.tables.aliases.replace(&hosts)?;
-        programs.tables.aliases.replace_prefixes(&networks)?;
         programs.tables.local_addresses.replace(&wanted.local_addresses)?;
         programs.tables.ports.replace(&wanted.ports)?;
         let forwarding = &mut programs.tables.forwarding;
@@ -164,6 +154,21 @@ impl Plane {
         }
         held.local_addresses.clone_from(&wanted.local_addresses);
         held.ports.clone_from(&wanted.ports);
+        Ok(())
+    }
+
+    /// Writes the aliases whole.
+    pub(crate) fn alias(&mut self, config: &Config) -> Result<(), EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        let (hosts, networks): (Vec<&Alias>, Vec<&Alias>) =
+            config.steering.alias.iter().partition(|alias| alias.address.is_host());
+        let hosts = hosts.iter().map(|alias| (alias.address.address, alias.router)).collect();
+        let networks = networks
+            .iter()
+            .map(|alias| ((alias.address.address, alias.address.bits), alias.router))
+            .collect();
+        programs.tables.aliases.replace(&hosts)?;
+        programs.tables.aliases.replace_prefixes(&networks)?;
         Ok(())
     }
 
@@ -313,6 +318,19 @@ impl Plane {
     ) -> Result<(), EbpfError> {
         let Some(programs) = &mut self.programs else { return Ok(()) };
         programs.tables.rings.insert(row, u32::from(worker), socket.as_fd())
+    }
+
+    /// Takes rings out of the map: their frames come to kernel sockets from now on. Afterwards nothing is on its way
+    /// to a ring any more.
+    pub(crate) fn remove_rings(&mut self, rings: impl Iterator<Item = (u32, u16)>) -> Result<(), EbpfError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        for (row, worker) in rings {
+            programs.tables.rings.remove(row, u32::from(worker))?;
+        }
+        // Waits for a grace period, thus for every program that still saw the entries and the flush behind it
+        // (kernel/sched/membarrier.c). Where nohz_full refuses it, frames in flight are counted as lost.
+        let _ = rustix::thread::membarrier(rustix::thread::MembarrierCommand::Global);
+        Ok(())
     }
 
     /// Switches traffic on ([`SlotState::Millrace`]) or off ([`SlotState::Empty`]).

@@ -26,7 +26,7 @@ impl Control {
             totals.received = self.plane.reception.now(self.plane.frames_seen());
         }
         self.udp(&mut totals);
-        let ledgers = sinks::ledgers(&self.config, &self.page);
+        let ledgers = sinks::ledgers(&self.places.of_sinks(&self.config), &self.page);
         for (n, (name, ledger)) in sinks::names(&self.config).into_iter().zip(ledgers).enumerate() {
             let lost = self.base.rows_lost.get(n).copied().unwrap_or(0);
             totals.sinks.push(SinkTotals { name, ends: ledger.ends(), lost });
@@ -55,11 +55,12 @@ impl Control {
 
     fn udp(&self, totals: &mut Totals) {
         let udp = self.config.listen.iter().enumerate().filter(|(_, listen)| !listen.protocol.is_stream());
-        for (number, (listen, _)) in udp.enumerate() {
+        for (listen, entry) in udp {
+            let place = self.places.of(entry);
             let row = self.plane.socket_rows.get(listen).copied();
             let listen = u16::try_from(listen).unwrap_or(u16::MAX);
             for (worker, block) in (0_u16..).zip(&totals.workers) {
-                let counted = block.sockets.get(number).copied().unwrap_or_default();
+                let counted = block.sockets.get(usize::from(place)).copied().unwrap_or_default();
                 let selected = row.zip(self.plane.programs.as_ref()).map(|(row, programs)| {
                     let now = programs.tables.counters.selected(row, u32::from(worker)).unwrap_or(0);
                     now.wrapping_sub(self.base.selected.get(&(row, worker)).copied().unwrap_or(0))
@@ -70,7 +71,7 @@ impl Control {
                     selected,
                     received: counted.received,
                     dropped: counted.dropped,
-                    lost: self.base.datagrams_lost.get(&(listen, worker)).copied().unwrap_or(0),
+                    lost: self.base.datagrams_lost.get(&(place, worker)).copied().unwrap_or(0),
                 });
             }
         }
@@ -99,12 +100,24 @@ impl Control {
     /// The process that wrote the sinks' files is gone: what it was about to do is counted as far as it was done, and
     /// rows that reached no end are lost with it.
     pub(super) fn settle_sinks(&mut self) {
-        for (sink, ledger) in self.config.sink.iter().zip(sinks::ledgers(&self.config, &self.page)) {
+        let ledgers = sinks::ledgers(&self.places.of_sinks(&self.config), &self.page);
+        for (sink, ledger) in self.config.sink.iter().zip(ledgers) {
             if let Err(error) = ledger.settle(&sink.path) {
                 tracing::warn!("{}: what was written last is counted as lost: {error}", sink.path.display());
             }
         }
         self.base.ended(&self.totals());
+    }
+
+    /// Rows that this instance had not used yet may have been counted in by an earlier one.
+    pub(super) fn count_from_here(&mut self) {
+        let Some(programs) = &self.plane.programs else { return };
+        for worker in (0_u16..).take(self.workers) {
+            for row in &self.plane.socket_rows {
+                let count = || programs.tables.counters.selected(*row, u32::from(worker)).unwrap_or(0);
+                self.base.selected.entry((*row, worker)).or_insert_with(count);
+            }
+        }
     }
 
     /// No ring is in the map: frames that were redirected and that nobody counted are lost with their process.
@@ -141,7 +154,9 @@ impl Control {
         for socket in &sockets {
             let counted = socket.received + socket.dropped;
             let missing = socket.selected.map_or(0, |selected| selected.saturating_sub(counted));
-            self.base.datagrams_lost.insert((socket.listen, socket.worker), missing);
+            if let Some(entry) = self.config.listen.get(usize::from(socket.listen)) {
+                self.base.datagrams_lost.insert((self.places.of(entry), socket.worker), missing);
+            }
         }
         self.last_sockets = sockets;
         if still {

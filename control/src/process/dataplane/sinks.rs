@@ -15,12 +15,12 @@ use crate::config::{Config, Sink as Settings, SinkType};
 ///
 /// # Errors
 /// A directory that cannot be made.
-pub(super) fn build(config: &Config, page: &Counters) -> anyhow::Result<Vec<Named>> {
+pub(super) fn build(config: &Config, places: &[u16], page: &Counters) -> anyhow::Result<Vec<Named>> {
     let join = config.join.enabled;
     names(config)
         .into_iter()
         .zip(&config.sink)
-        .zip(ledgers(config, page))
+        .zip(ledgers(places, page))
         .map(|((name, sink), ledger)| {
             let built = one(sink, join).with_context(|| format!("sink {name}"))?;
             Ok((name, built, ledger))
@@ -28,10 +28,10 @@ pub(super) fn build(config: &Config, page: &Counters) -> anyhow::Result<Vec<Name
         .collect()
 }
 
-/// The ledgers of the configured sinks, as they stand on the counters page.
-pub(crate) fn ledgers(config: &Config, page: &Counters) -> Vec<SinkLedger> {
-    let words = |n| page.others(n * SinkLedger::WORDS, SinkLedger::WORDS);
-    (0..config.sink.len()).filter_map(|n| SinkLedger::over(words(n))).collect()
+/// The ledgers of sinks by their places on the counters page.
+pub(crate) fn ledgers(places: &[u16], page: &Counters) -> Vec<SinkLedger> {
+    let words = |place: u16| page.others(usize::from(place) * SinkLedger::WORDS, SinkLedger::WORDS);
+    places.iter().filter_map(|place| SinkLedger::over(words(*place))).collect()
 }
 
 fn one(sink: &Settings, join: bool) -> anyhow::Result<Box<dyn Sink>> {
@@ -51,16 +51,30 @@ fn one(sink: &Settings, join: bool) -> anyhow::Result<Box<dyn Sink>> {
 /// The name of each sink: its type, with a number from the second of its type on.
 #[must_use]
 pub(crate) fn names(config: &Config) -> Vec<String> {
-    let word = |kind| match kind {
-        SinkType::Json => "json",
-        SinkType::Parquet => "parquet",
-        SinkType::Null => "null",
-    };
     let named = config.sink.iter().enumerate().map(|(n, sink)| {
         let before = config.sink.iter().take(n).filter(|other| other.kind == sink.kind).count();
         if before == 0 { word(sink.kind).to_owned() } else { format!("{}-{}", word(sink.kind), before + 1) }
     });
     named.collect()
+}
+
+const fn word(kind: SinkType) -> &'static str {
+    match kind {
+        SinkType::Json => "json",
+        SinkType::Parquet => "parquet",
+        SinkType::Null => "null",
+    }
+}
+
+/// What makes each sink the one that it was under another configuration: its type and path.
+#[must_use]
+pub(crate) fn identities(config: &Config) -> Vec<String> {
+    let same = |a: &Settings, b: &Settings| (a.kind, &a.path) == (b.kind, &b.path);
+    let identity = |(n, sink): (usize, &Settings)| {
+        let before = config.sink.iter().take(n).filter(|other| same(other, sink)).count();
+        format!("{} {before} {}", word(sink.kind), sink.path.display())
+    };
+    config.sink.iter().enumerate().map(identity).collect()
 }
 
 #[cfg(test)]
