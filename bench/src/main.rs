@@ -79,11 +79,11 @@ fn ipfix_decode(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
             netflow_parser::flows_digest(&input) == digest,
             "netflow_parser reads other values than we do"
         );
-        peers.push(("netgauze-flow-pkt 0.13", Box::new(|| rate(netgauze::flows(&input)))));
-        peers.push(("netflow_parser 1.0", Box::new(|| rate(netflow_parser::flows(&input)))));
+        peers.push(("netgauze-flow-pkt 0.13", Box::new(|| rate(|| netgauze::flows(&input)))));
+        peers.push(("netflow_parser 1.0", Box::new(|| rate(|| netflow_parser::flows(&input)))));
     }
-    peers.push(("plain walk of our views, no columns", Box::new(|| rate(plain_flows(&input)))));
-    Ok(Figure::measure(name, "records/s", bench.runs, || rate(ours.flows(&input)), &mut peers))
+    peers.push(("plain walk of our views, no columns", Box::new(|| rate(|| plain_flows(&input)))));
+    Ok(Figure::measure(name, "records/s", bench.runs, || rate(|| ours.flows(&input)), &mut peers))
 }
 
 /// Our views, every value read and judged, beside decoders that make owned values.
@@ -113,27 +113,32 @@ fn ipfix_join(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
     joined.templates(&input);
     joined.tables(&input);
     plain.templates(&input);
-    let mut peers: [Peer<'_>; 1] = [("the same without join", Box::new(|| rate(plain.flows(&input))))];
-    Ok(Figure::measure(name, "records/s", bench.runs, || rate(joined.flows(&input)), &mut peers))
+    let mut peers: [Peer<'_>; 1] = [("the same without join", Box::new(|| rate(|| plain.flows(&input))))];
+    Ok(Figure::measure(name, "records/s", bench.runs, || rate(|| joined.flows(&input)), &mut peers))
 }
 
 /// A whole collector with its RIB beside the walk alone.
 fn bmp_rib(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
     let corpus = Corpus::new(bench.octets, 7);
-    let ours = || corpus.messages() as f64 / Pipeline::new(true).session(&corpus);
+    let ours = || {
+        let mut pipeline = Pipeline::new(true);
+        pipeline.begin(&corpus);
+        rate(|| pipeline.routes(&corpus))
+    };
     let mut peers: [Peer<'_>; 1] = [("our walk alone, no RIB", Box::new(|| timed(|| bmp::walk(&corpus))))];
     Ok(Figure::measure(name, "messages/s", bench.runs, ours, &mut peers))
 }
 
-fn rate((seconds, count): (f64, u64)) -> f64 {
-    count as f64 / seconds
+/// What one run counts, a second of this thread's own time.
+fn rate(run: impl FnOnce() -> u64) -> f64 {
+    let started = Cpu::start();
+    let count = std::hint::black_box(run());
+    count as f64 / started.seconds()
 }
 
 /// Messages a second of one walk.
 fn timed(walk: impl FnOnce() -> Walked) -> f64 {
-    let started = Cpu::start();
-    let walked = std::hint::black_box(walk());
-    walked.messages as f64 / started.seconds()
+    rate(|| std::hint::black_box(walk()).messages)
 }
 
 fn pin(core: Option<usize>) -> anyhow::Result<()> {

@@ -1,12 +1,12 @@
 //! Rows by column, in a batch that explains itself: whoever holds it needs nobody to read it.
 //!
-//! Writers append to the columns they have and then call [`Batch::finish_rows`]; columns that were not
-//! written get an absence for each new row. Nothing is allocated once a batch has reached its usual size.
+//! Writers append to the columns they have and then call [`Batch::finish_rows`] or [`Batch::grow_rows`]; columns
+//! that were not written get an absence for each new row. Nothing is allocated once a batch has reached its usual size.
 
 use std::sync::Arc;
 
 use crate::message::Context;
-use crate::schema::{Schema, Store};
+use crate::schema::{Column, Schema, Store};
 
 /// Which worker filled a batch: position in the configuration's `workers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -121,6 +121,31 @@ impl Values {
         if let Self::Fixed16(values) = self { values.get(row) } else { None }
     }
 
+    /// The values of a `Fixed1` column.
+    pub(crate) const fn fixed1(&mut self) -> Option<&mut Vec<u8>> {
+        if let Self::Fixed1(values) = self { Some(values) } else { None }
+    }
+
+    /// The values of a `Fixed2` column.
+    pub(crate) const fn fixed2(&mut self) -> Option<&mut Vec<u16>> {
+        if let Self::Fixed2(values) = self { Some(values) } else { None }
+    }
+
+    /// The values of a `Fixed4` column.
+    pub(crate) const fn fixed4(&mut self) -> Option<&mut Vec<u32>> {
+        if let Self::Fixed4(values) = self { Some(values) } else { None }
+    }
+
+    /// The values of a `Fixed8` column.
+    pub(crate) const fn fixed8(&mut self) -> Option<&mut Vec<u64>> {
+        if let Self::Fixed8(values) = self { Some(values) } else { None }
+    }
+
+    /// The values of a `Fixed16` column.
+    pub(crate) const fn fixed16(&mut self) -> Option<&mut Vec<[u8; 16]>> {
+        if let Self::Fixed16(values) = self { Some(values) } else { None }
+    }
+
     fn clear(&mut self) {
         self.truncate(0);
         if let Self::Choice { ends, octets, .. } = self {
@@ -145,6 +170,7 @@ impl Values {
         }
     }
 
+    #[cold]
     fn pad(&mut self, rows: usize) {
         match self {
             Self::Fixed1(values) => values.resize(rows, 0),
@@ -197,6 +223,8 @@ pub struct Batch {
     limits: BatchLimits,
     /// Octets of variable length in finished rows.
     octets: usize,
+    /// Columns that hold octets of variable length.
+    variable: Box<[usize]>,
 }
 
 impl Batch {
@@ -206,7 +234,10 @@ impl Batch {
         let rows = limits.rows as usize;
         let values = schema.columns.iter().map(|column| Values::new(column.store, rows)).collect();
         let present = schema.columns.iter().map(|_| vec![0; rows.div_ceil(8)]).collect();
-        Self { schema, worker, sequence: 0, rows: 0, values, present, limits, octets: 0 }
+        let is_variable = |column: &Column| matches!(column.store, Store::Octets | Store::Choice);
+        let variable = schema.columns.iter().zip(0..).filter(|(column, _)| is_variable(column));
+        let variable = variable.map(|(_, at)| at).collect();
+        Self { schema, worker, sequence: 0, rows: 0, values, present, limits, octets: 0, variable }
     }
 
     /// Rows that still fit; 0 also when the octets limit is reached.
@@ -219,14 +250,34 @@ impl Batch {
         }
     }
 
-    /// A column's values, to append to. Rows appended beyond [`Batch::finish_rows`] are not in the batch yet.
+    /// A column's values, one for each row so far, to append to. Rows appended beyond [`Batch::finish_rows`] are
+    /// not in the batch yet.
+    #[inline]
     pub fn values_mut(&mut self, column: usize) -> Option<&mut Values> {
-        self.values.get_mut(column)
+        let rows = self.rows as usize;
+        let values = self.values.get_mut(column)?;
+        if values.len() < rows {
+            values.pad(rows);
+        }
+        Some(values)
     }
 
     /// Marks `n` rows of a column from `first` on as present.
+    #[inline]
     pub fn mark_present(&mut self, column: usize, first: u32, n: u32) {
         let Some(bits) = self.present.get_mut(column) else { return };
+        let rest = bits.get_mut(first as usize / 8..).unwrap_or_default();
+        // The rows of a datagram and the odd bits before them fit into one word, nearly always.
+        match rest.first_chunk_mut() {
+            Some(word) if n <= 56 => {
+                let marks = !(u64::MAX << n) << (first % 8);
+                *word = (u64::from_le_bytes(*word) | marks).to_le_bytes();
+            }
+            _ => Self::mark_range(bits, first, n),
+        }
+    }
+
+    fn mark_range(bits: &mut [u8], first: u32, n: u32) {
         let (first, end) = (first as usize, first.saturating_add(n) as usize);
         let (head, tail) = (0xff_u8 << (first % 8), 0xff_u8 >> ((8 - end % 8) % 8));
         match bits.get_mut(first / 8..end.div_ceil(8)).unwrap_or_default() {
@@ -257,7 +308,7 @@ impl Batch {
 
     /// Appends an integer for the next row of a column of width 1 to 8, cut to that width, and marks it present.
     pub fn push_integer(&mut self, column: usize, value: u64) {
-        let Some(values) = self.values.get_mut(column) else { return };
+        let Some(values) = self.values_mut(column) else { return };
         let row = values.len();
         #[expect(clippy::cast_possible_truncation, reason = "the column's width is the value's width")]
         match values {
@@ -272,7 +323,7 @@ impl Batch {
 
     /// Appends sixteen octets for the next row of a `Fixed16` column and marks it present.
     pub fn push_sixteen(&mut self, column: usize, value: [u8; 16]) {
-        let Some(Values::Fixed16(values)) = self.values.get_mut(column) else { return };
+        let Some(Values::Fixed16(values)) = self.values_mut(column) else { return };
         values.push(value);
         let row = values.len() - 1;
         self.mark_row(column, row);
@@ -280,7 +331,7 @@ impl Batch {
 
     /// Appends octets for the next row of an `Octets` column and marks it present.
     pub fn push_octets(&mut self, column: usize, value: &[u8]) {
-        let Some(Values::Octets { ends, octets }) = self.values.get_mut(column) else { return };
+        let Some(Values::Octets { ends, octets }) = self.values_mut(column) else { return };
         octets.extend_from_slice(value);
         ends.push(end(octets));
         let row = ends.len() - 1;
@@ -289,7 +340,7 @@ impl Batch {
 
     /// Appends a context for the next row of an `Octets` column and marks it present.
     pub fn push_context(&mut self, column: usize, context: &Context<'_>) {
-        let Some(Values::Octets { ends, octets }) = self.values.get_mut(column) else { return };
+        let Some(Values::Octets { ends, octets }) = self.values_mut(column) else { return };
         context.write(octets);
         ends.push(end(octets));
         let row = ends.len() - 1;
@@ -307,7 +358,7 @@ impl Batch {
 
     /// Appends a dictionary key for the next row of a `Choice` column and marks it present.
     pub fn push_choice(&mut self, column: usize, key: i32) {
-        let Some(Values::Choice { keys, .. }) = self.values.get_mut(column) else { return };
+        let Some(Values::Choice { keys, .. }) = self.values_mut(column) else { return };
         keys.push(key);
         let row = keys.len() - 1;
         self.mark_row(column, row);
@@ -316,7 +367,7 @@ impl Batch {
     /// Appends values of the next rows, at most 32, to a column of width 1; bit `i` of `present` says whether the
     /// `i`th is there.
     pub fn extend_fixed1(&mut self, column: usize, values: &[u8], present: u32) {
-        let Some(Values::Fixed1(to)) = self.values.get_mut(column) else { return };
+        let Some(Values::Fixed1(to)) = self.values_mut(column) else { return };
         let first = to.len();
         to.extend_from_slice(values);
         self.mark_bits(column, first, values.len(), present);
@@ -324,7 +375,7 @@ impl Batch {
 
     /// The same for a column of width 2.
     pub fn extend_fixed2(&mut self, column: usize, values: &[u16], present: u32) {
-        let Some(Values::Fixed2(to)) = self.values.get_mut(column) else { return };
+        let Some(Values::Fixed2(to)) = self.values_mut(column) else { return };
         let first = to.len();
         to.extend_from_slice(values);
         self.mark_bits(column, first, values.len(), present);
@@ -332,7 +383,7 @@ impl Batch {
 
     /// The same for dictionary keys of a `Choice` column.
     pub fn extend_choices(&mut self, column: usize, values: &[i32], present: u32) {
-        let Some(Values::Choice { keys, .. }) = self.values.get_mut(column) else { return };
+        let Some(Values::Choice { keys, .. }) = self.values_mut(column) else { return };
         let first = keys.len();
         keys.extend_from_slice(values);
         self.mark_bits(column, first, values.len(), present);
@@ -349,7 +400,7 @@ impl Batch {
 
     /// Appends an absence for the next row of a column.
     pub fn push_absent(&mut self, column: usize) {
-        match self.values.get_mut(column) {
+        match self.values_mut(column) {
             Some(Values::Fixed1(values)) => values.push(0),
             Some(Values::Fixed2(values)) => values.push(0),
             Some(Values::Fixed4(values)) => values.push(0),
@@ -361,15 +412,27 @@ impl Batch {
 
     /// Takes `n` more rows into the batch; columns with fewer get absences, those with more are cut.
     pub fn finish_rows(&mut self, n: u32) {
+        self.grow_rows(n);
+        self.complete();
+    }
+
+    /// The same for a writer of many rows: columns that it left alone get their absences when they are written next
+    /// or when the batch is handed on, at once.
+    pub fn grow_rows(&mut self, n: u32) {
         self.rows = self.rows.saturating_add(n);
+        let values = &self.values;
+        self.octets =
+            self.variable.iter().filter_map(|&column| values.get(column)).map(Values::octets_len).sum();
+    }
+
+    /// Gives every column as many rows as the batch has.
+    pub(crate) fn complete(&mut self) {
         let rows = self.rows as usize;
-        self.octets = 0;
         for values in &mut self.values {
             if values.len() != rows {
                 values.truncate(rows);
                 values.pad(rows);
             }
-            self.octets += values.octets_len();
         }
     }
 
@@ -398,7 +461,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Column, Origin, RecordField, TableId};
+    use crate::schema::{Origin, RecordField, TableId};
 
     fn batch() -> Batch {
         let column =
@@ -432,6 +495,22 @@ mod tests {
         // The absence pushed for row 0 came before the entry of row 1.
         assert_eq!(batch.values[2].octets(1), Some(&b"t"[..]));
         assert_eq!(batch.room(), 2);
+    }
+
+    #[test]
+    fn columns_left_alone_for_long_are_absent_too() {
+        let mut batch = batch();
+        batch.grow_rows(2);
+        batch.push_integer(0, 9);
+        batch.push_octets(1, b"abc");
+        batch.grow_rows(1);
+        batch.complete();
+        assert_eq!(batch.values.iter().map(Values::len).collect::<Vec<_>>(), [3, 3, 3]);
+        assert_eq!((batch.is_present(0, 1), batch.values[0].integer(2)), (false, Some(9)));
+        assert_eq!(
+            (batch.values[1].octets(1), batch.values[1].octets(2)),
+            (Some(&b""[..]), Some(&b"abc"[..]))
+        );
     }
 
     #[test]

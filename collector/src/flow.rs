@@ -13,6 +13,7 @@ mod exporter;
 pub mod template;
 mod plan;
 mod layout;
+mod lane;
 mod place;
 mod column;
 mod time;

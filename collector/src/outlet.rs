@@ -120,7 +120,8 @@ impl Outlet {
 }
 
 fn hand_on(table: &mut Table, full: &ArrayQueue<Box<Batch>>) {
-    if let Some(batch) = table.open.take() {
+    if let Some(mut batch) = table.open.take() {
+        batch.complete();
         // The queue has room for every batch there is, so this cannot fail; were it to, the batch stays open.
         table.open = full.push(batch).err();
     }

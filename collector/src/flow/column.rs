@@ -5,9 +5,79 @@ use wire::element::{DataType, lookup};
 use wire::ipfix::template::Field;
 use wire::value::{Value, number};
 
+use super::lane::Lanes;
 use super::place::{Place, Records};
 use crate::batch::{Batch, Values};
 use crate::schema::Store;
+
+/// The columns to be filled from the records of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Steps {
+    /// Fields as wide as their columns, by width: 1, 2, 4, 8 and 16 octets.
+    whole: [Vec<Step>; 5],
+    others: Vec<Step>,
+}
+
+impl Steps {
+    /// Adds a column.
+    pub(crate) fn push(&mut self, step: Step) {
+        let [one, two, four, eight, sixteen] = &mut self.whole;
+        let steps = match (step.read, step.place.length()) {
+            (Read::Whole, Some(1)) => one,
+            (Read::Whole, Some(2)) => two,
+            (Read::Whole, Some(4)) => four,
+            (Read::Whole, Some(8)) => eight,
+            (Read::Whole, Some(16)) => sixteen,
+            _ => &mut self.others,
+        };
+        steps.push(step);
+    }
+
+    /// How many columns there are.
+    pub(crate) fn len(&self) -> usize {
+        self.whole.iter().map(Vec::len).sum::<usize>() + self.others.len()
+    }
+
+    /// Appends the values of all `records`, which follow the rows `first` and before of the batch.
+    pub(crate) fn fill(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
+        let lanes = records.lanes();
+        if lanes.is_empty() {
+            for step in self.whole.iter().flatten() {
+                step.fill(records, batch, first);
+            }
+        } else {
+            let [one, two, four, eight, sixteen] = &self.whole;
+            from_lanes(one, lanes, batch, first, Values::fixed1, u8::from_be_bytes);
+            from_lanes(two, lanes, batch, first, Values::fixed2, u16::from_be_bytes);
+            from_lanes(four, lanes, batch, first, Values::fixed4, u32::from_be_bytes);
+            from_lanes(eight, lanes, batch, first, Values::fixed8, u64::from_be_bytes);
+            from_lanes(sixteen, lanes, batch, first, Values::fixed16, |octets| octets);
+        }
+        for step in &self.others {
+            step.fill(records, batch, first);
+        }
+    }
+}
+
+/// One column after the other from records that lie side by side: nothing is decided for a record.
+fn from_lanes<const W: usize, T: Copy + Default>(
+    steps: &[Step],
+    lanes: Lanes<'_>,
+    batch: &mut Batch,
+    first: u32,
+    of: impl Fn(&mut Values) -> Option<&mut Vec<T>>,
+    convert: impl Fn([u8; W]) -> T + Copy,
+) {
+    let rows = u32::try_from(lanes.len()).unwrap_or(u32::MAX);
+    for step in steps {
+        let Some(to) = batch.values.get_mut(step.column).and_then(&of) else { continue };
+        if to.len() < first as usize {
+            to.resize(first as usize, T::default());
+        }
+        lanes.extend(step.place.offset(), to, convert);
+        batch.mark_present(step.column, first, rows);
+    }
+}
 
 /// One column to be filled from one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +123,7 @@ impl Step {
     }
 
     /// Appends the column's values of all `records`, which follow the rows `first` and before of the batch.
-    pub(crate) fn fill(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
+    fn fill(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
         let Some(values) = batch.values_mut(self.column) else { return };
         match (self.read, values) {
             (Read::Octets | Read::Text, Values::Octets { ends, octets }) => {

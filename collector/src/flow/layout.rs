@@ -72,19 +72,3 @@ pub(crate) fn repeat(batch: &mut Batch, column: Option<usize>, value: u64, first
     }
     batch.mark_present(column, first, rows);
 }
-
-/// Appends numbers to a column of 8 octets; 0 is an absence.
-pub(crate) fn numbers(batch: &mut Batch, column: Option<usize>, values: &[u64], first: u32) {
-    let Some(column) = column else { return };
-    let Some(Values::Fixed8(to)) = batch.values_mut(column) else { return };
-    to.extend_from_slice(values);
-    if values.iter().all(|&value| value != 0) {
-        batch.mark_present(column, first, u32::try_from(values.len()).unwrap_or(u32::MAX));
-        return;
-    }
-    for (row, value) in (first..).zip(values) {
-        if *value != 0 {
-            batch.mark_present(column, row, 1);
-        }
-    }
-}

@@ -148,13 +148,15 @@ impl Options {
         Some(name.trim_end_matches('\0'))
     }
 
+    /// Whether there are names for the column `which` of [`Options::fill_names`].
+    pub(crate) fn has_names(&self, which: usize) -> bool {
+        !if which < 2 { &self.interfaces } else { &self.vrfs }.is_empty()
+    }
+
     /// Appends a column of names to the batch: `ids` are the interfaces or VRFs of its next rows. `which` is the
     /// column's number in the order ingress and egress interface, ingress and egress VRF.
     pub(crate) fn fill_names(&mut self, which: usize, ids: &[u64], batch: &mut Batch, column: usize) {
         let names = if which < 2 { &mut self.interfaces } else { &mut self.vrfs };
-        if names.is_empty() {
-            return;
-        }
         for id in ids {
             let named = u32::try_from(*id).ok().and_then(|id| names.get_mut(&id));
             match named.and_then(|named| named.choice(which % 2, batch, column)) {

@@ -8,6 +8,8 @@ use wire::ipfix::data::RecordLength;
 use wire::ipfix::template::Field;
 use wire::value::number;
 
+use super::lane::{LaneSpace, Lanes};
+
 /// Where a field lies in every record of its template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -20,6 +22,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Octets before it in a record of fixed length.
+    pub(crate) const fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// Octets of every value, unless they vary.
     pub(crate) const fn length(&self) -> Option<usize> {
         self.length
@@ -72,14 +79,15 @@ impl Shape {
     /// if they are fewer than a record needs, else a record that runs past the end.
     pub(crate) fn cut<'a>(&self, body: &'a [u8], anchors: &'a mut Vec<u32>) -> Records<'a> {
         anchors.clear();
+        let lanes = Lanes::default();
         if self.minimum == 0 {
-            return Records { octets: body, rows: 0, stride: 1, per_record: 0, anchors, used: 0 };
+            return Records { octets: body, rows: 0, stride: 1, per_record: 0, anchors, used: 0, lanes };
         }
         if self.anchors() == 0 {
             let rows = body.len() / self.minimum;
             let used = rows * self.minimum;
             let octets = body.get(..used).unwrap_or_default();
-            return Records { octets, rows, stride: self.minimum, per_record: 0, anchors, used };
+            return Records { octets, rows, stride: self.minimum, per_record: 0, anchors, used, lanes };
         }
         let (mut rows, mut used) = (0, 0);
         while body.len() - used >= self.minimum {
@@ -89,7 +97,7 @@ impl Shape {
             };
             (rows, used) = (rows + 1, end);
         }
-        Records { octets: body, rows, stride: 0, per_record: self.anchors(), anchors, used }
+        Records { octets: body, rows, stride: 0, per_record: self.anchors(), anchors, used, lanes }
     }
 
     /// Leaves the anchors of the record that starts at `start` and returns its end.
@@ -132,9 +140,25 @@ pub(crate) struct Records<'a> {
     anchors: &'a [u32],
     /// Octets of the set that belong to records.
     used: usize,
+    /// The same records side by side, where that was asked for.
+    lanes: Lanes<'a>,
 }
 
 impl<'a> Records<'a> {
+    /// The records side by side; none if they were not laid so.
+    pub(crate) const fn lanes(&self) -> Lanes<'a> {
+        self.lanes
+    }
+
+    /// The same with records of fixed length side by side in `space`, unless they are longer than that allows.
+    pub(crate) fn side_by_side(self, space: &'a mut LaneSpace) -> Self {
+        let lanes = match self.per_record {
+            0 => space.lay(self.octets, self.stride),
+            _ => Lanes::default(),
+        };
+        Self { lanes, ..self }
+    }
+
     /// How many they are.
     pub(crate) const fn len(&self) -> usize {
         self.rows
@@ -154,29 +178,25 @@ impl<'a> Records<'a> {
         };
         let anchors =
             self.anchors.get(first * self.per_record..(first + rows) * self.per_record).unwrap_or_default();
-        Self { octets, rows, anchors, ..*self }
+        Self { octets, rows, anchors, lanes: Lanes::default(), ..*self }
     }
 
     /// Converts the value at `place` of each record, which must have `W` octets, and appends them.
+    #[inline]
     pub(crate) fn extend<const W: usize, T>(
         &self,
         place: Place,
         to: &mut Vec<T>,
         convert: impl Fn([u8; W]) -> T,
     ) {
-        // A place of that width lies within its record, so no value is ever made of zeros here.
-        let value = |octets: &[u8]| convert(octets.first_chunk::<W>().copied().unwrap_or([0; W]));
-        if self.per_record == 0 {
-            let octets = self.octets.get(place.offset..).unwrap_or_default();
-            let values = octets.chunks_exact(self.stride);
-            // Behind the last whole stride lies the last record's value, unless the field is the record's first.
-            let last = values.remainder();
-            to.extend(values.map(value));
-            if place.offset > 0 && self.rows > 0 {
-                to.push(value(last));
-            }
+        if !self.lanes.is_empty() {
+            self.lanes.extend(place.offset, to, convert);
+        } else if self.per_record == 0 {
+            strided(self.octets, self.stride, place.offset, to, convert);
         } else {
             let anchors = self.anchors.chunks_exact(self.per_record);
+            // A place of that width lies within its record, so no value is ever made of zeros here.
+            let value = |octets: &[u8]| convert(octets.first_chunk::<W>().copied().unwrap_or([0; W]));
             to.extend(anchors.map(|anchors| value(self.at(anchors, place))));
         }
     }
@@ -206,12 +226,18 @@ impl<'a> Records<'a> {
     /// Fills `to` with the number at `place` of each record: 0 where it has no octets or more than 8.
     pub(crate) fn numbers(&self, place: Place, to: &mut Vec<u64>) {
         to.clear();
+        self.extend_numbers(place, to, |number| number);
+    }
+
+    /// Converts the number at `place` of each record, 0 where it has no octets or more than 8, and appends them.
+    #[inline]
+    pub(crate) fn extend_numbers(&self, place: Place, to: &mut Vec<u64>, convert: impl Fn(u64) -> u64) {
         match place.length {
-            Some(1) => self.extend::<1, _>(place, to, |octets| u64::from(u8::from_be_bytes(octets))),
-            Some(2) => self.extend::<2, _>(place, to, |octets| u64::from(u16::from_be_bytes(octets))),
-            Some(4) => self.extend::<4, _>(place, to, |octets| u64::from(u32::from_be_bytes(octets))),
-            Some(8) => self.extend::<8, _>(place, to, u64::from_be_bytes),
-            _ => to.extend(self.values(place).map(|octets| number(octets).unwrap_or(0))),
+            Some(4) => {
+                self.extend::<4, _>(place, to, |octets| convert(u64::from(u32::from_be_bytes(octets))));
+            }
+            Some(8) => self.extend::<8, _>(place, to, |octets| convert(u64::from_be_bytes(octets))),
+            _ => to.extend(self.values(place).map(|octets| convert(number(octets).unwrap_or(0)))),
         }
     }
 
@@ -242,5 +268,22 @@ impl<'a> Records<'a> {
         let from = row * self.per_record;
         let anchor = |at: usize| self.anchors.get(at).map_or(0, |&at| at as usize);
         (anchor(from), anchor(from + self.per_record - 1))
+    }
+}
+
+/// Appends the value of `W` octets at `offset` of each record; `octets` are whole records of `stride` octets.
+fn strided<const W: usize, T>(
+    octets: &[u8],
+    stride: usize,
+    offset: usize,
+    to: &mut Vec<T>,
+    convert: impl Fn([u8; W]) -> T,
+) {
+    let mut rest = octets;
+    while let Some((record, behind)) = rest.split_at_checked(stride) {
+        // A place of that width lies within its record, so the loop ends with the records and not before.
+        let Some(value) = record.get(offset..).and_then(|octets| octets.first_chunk()) else { return };
+        to.push(convert(*value));
+        rest = behind;
     }
 }

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use wire::ipfix::template::Field;
 use wire::netflow::v5;
 
-use super::column::Step;
+use super::column::{Step, Steps};
 use super::key::Keys;
 use super::layout::Layout;
 use super::options::Told;
@@ -19,7 +19,7 @@ use super::template::TemplateOctets;
 use super::time::Times;
 use crate::batch::Batch;
 use crate::outlet::Schemas;
-use crate::schema::{Origin, Schema};
+use crate::schema::{Column, Origin, Schema};
 use crate::settings::JoinAddress;
 
 /// The fields of a template with their places, to be searched.
@@ -68,7 +68,7 @@ pub(crate) struct Plan {
     pub(crate) is_options: bool,
     pub(crate) shape: Shape,
     /// Columns of elements that someone wants.
-    pub(crate) steps: Box<[Step]>,
+    pub(crate) steps: Steps,
     pub(crate) times: Times,
     pub(crate) sampling: Sampling,
     /// Fields that options tables are asked by, in the order of [`Layout::names`].
@@ -91,17 +91,19 @@ impl Plan {
         let fields: Vec<Field> = template.fields().collect();
         let (shape, places) = Shape::of(&fields);
         let found = Found { fields: &fields, places: &places };
-        let steps = schema.columns.iter().enumerate().filter_map(|(at, column)| match column.origin {
+        let step = |(at, column): (usize, &Column)| match column.origin {
             Origin::Element { pen, id, nth } if !template.is_options => {
                 let (field, place) = found.nth(pen, id, nth)?;
                 Step::new(at, column.store, field, place)
             }
             Origin::Element { .. } | Origin::Record(_) | Origin::Join { .. } => None,
-        });
+        };
+        let mut steps = Steps::default();
+        schema.columns.iter().enumerate().filter_map(step).for_each(|step| steps.push(step));
         Self {
             octets: octets.into(),
             is_options: template.is_options,
-            steps: steps.collect(),
+            steps,
             times: Times::of(&found),
             sampling: Sampling::of(&found),
             // 10 and 14: interfaces; 234 and 235: VRFs.

@@ -7,6 +7,7 @@ use wire::{Malformed, Reason};
 
 use super::exporter::Knowledge;
 use super::header::Header;
+use super::lane::LaneSpace;
 use super::layout::{Layout, repeat};
 use super::place::Records;
 use super::plan::{Plan, Plans};
@@ -19,10 +20,14 @@ use crate::message::{self, Context};
 use crate::rib::Rib;
 use crate::schema::{Side, TableId};
 
+/// Columns from which on it pays to lay records side by side.
+const WORTH_LANES: usize = 4;
+
 /// Space that rows are made in, kept so that nothing is allocated for a set.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     anchors: Vec<u32>,
+    lanes: LaneSpace,
     numbers: [Vec<u64>; 2],
     keys: Vec<Key>,
 }
@@ -68,7 +73,7 @@ pub(crate) fn take(
     rib: &mut Rib,
     turn: &mut Turn<'_>,
 ) -> Taken {
-    let Scratch { anchors, numbers, keys } = scratch;
+    let Scratch { anchors, lanes, numbers, keys } = scratch;
     let records = plan.shape.cut(set.octets, anchors);
     let n = u32::try_from(records.len()).unwrap_or(u32::MAX);
     let kind = if plan.is_options { Kind::Options } else { Kind::Flow };
@@ -82,7 +87,7 @@ pub(crate) fn take(
         options(set, plan, &records, turn);
     } else {
         let maker = Maker { set, plan, layout: plans.layout() };
-        maker.flows(&records, knowledge, numbers, keys, rib, turn);
+        maker.flows(&records, knowledge, lanes, numbers, keys, rib, turn);
     }
     let fault = fault(set, plan, records.used());
     if fault.is_some_and(|fault| fault.reason == Reason::Truncated) {
@@ -132,10 +137,15 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the spaces that rows are made in are apart so that they can be lent"
+    )]
     fn flows(
         &self,
         records: &Records<'_>,
         knowledge: &mut Knowledge,
+        lanes: &mut LaneSpace,
         numbers: &mut [Vec<u64>; 2],
         keys: &mut Vec<Key>,
         rib: &mut Rib,
@@ -149,7 +159,7 @@ impl Maker<'_> {
                 return;
             };
             let part = Part {
-                records: records.part(done, batch.room() as usize),
+                records: self.part(records, done, batch.room() as usize, lanes),
                 header: self.set.header,
                 layout: self.layout,
                 first: batch.rows,
@@ -157,9 +167,7 @@ impl Maker<'_> {
             let rows = u32::try_from(part.records.len()).unwrap_or(u32::MAX);
             self.of_message(batch, turn.exporter, turn.now, part.first, rows);
             self.whole_records(batch, &part, rows);
-            for step in &self.plan.steps {
-                step.fill(&part.records, batch, part.first);
-            }
+            self.plan.steps.fill(&part.records, batch, part.first);
             self.derived(batch, &part, knowledge, numbers);
             if self.layout.joins() && turn.settings.join {
                 for side in [Side::Destination, Side::Source] {
@@ -168,9 +176,21 @@ impl Maker<'_> {
                 }
             }
             done += part.records.len();
-            batch.finish_rows(rows);
+            batch.grow_rows(rows);
             turn.ledgers.records(Kind::Flow, RecordEnd::Row, u64::from(rows));
         }
+    }
+
+    /// Some of the records, side by side if many columns are to be read from them.
+    fn part<'r>(
+        &self,
+        records: &Records<'r>,
+        first: usize,
+        rows: usize,
+        lanes: &'r mut LaneSpace,
+    ) -> Records<'r> {
+        let part = records.part(first, rows);
+        if self.plan.steps.len() < WORTH_LANES { part } else { part.side_by_side(lanes) }
     }
 
     /// Columns that are the same for all rows of a set.
@@ -228,7 +248,9 @@ impl Maker<'_> {
         plan.times.fill(part, options.boot_ms(), numbers, batch);
         plan.sampling.fill(part, options, knowledge.sampling, batch);
         for (which, (place, column)) in plan.named_by.iter().zip(&layout.names).enumerate() {
-            if let (Some(place), Some(column)) = (place, column) {
+            if let (Some(place), Some(column)) = (place, column)
+                && options.has_names(which)
+            {
                 let [ids, _] = numbers;
                 part.records.numbers(*place, ids);
                 options.fill_names(which, ids, batch, *column);

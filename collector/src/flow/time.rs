@@ -3,11 +3,11 @@
 use wire::value::Time;
 
 use super::header::Header;
-use super::layout::{numbers, repeat};
+use super::layout::repeat;
 use super::place::{Place, Records};
 use super::plan::Found;
 use super::rows::Part;
-use crate::batch::Batch;
+use crate::batch::{Batch, Values};
 use crate::schema::TimeFrom;
 
 const MILLISECOND_NS: u64 = 1_000_000;
@@ -86,15 +86,17 @@ impl Times {
         let rows = u32::try_from(records.len()).unwrap_or(u32::MAX);
         repeat(batch, layout.time_from, from as u64, *first, rows);
         for (moment, column) in [(start, layout.flow_start), (end, layout.flow_end)] {
-            if let (Some((unit, place)), Some(_)) = (moment, column) {
-                self.convert(unit, place, records, header, boot_ms, scratch);
-                let [values, _] = scratch;
-                numbers(batch, column, values, *first);
+            if let (Some((unit, place)), Some(column)) = (moment, column)
+                && let Some(Values::Fixed8(to)) = batch.values_mut(column)
+            {
+                self.convert(unit, place, records, header, boot_ms, scratch, to);
+                mark_times(batch, column, *first);
             }
         }
     }
 
-    /// Fills the first of `scratch` with unix nanoseconds, 0 where there is no time.
+    /// Appends unix nanoseconds, 0 where there is no time.
+    #[expect(clippy::too_many_arguments, reason = "all that a time may hang on")]
     fn convert(
         &self,
         unit: Unit,
@@ -103,38 +105,50 @@ impl Times {
         header: &Header,
         boot_ms: u64,
         scratch: &mut [Vec<u64>; 2],
+        to: &mut Vec<u64>,
     ) {
-        let [values, boots] = scratch;
-        records.numbers(place, values);
-        let each = |values: &mut Vec<u64>, convert: &dyn Fn(u64) -> u64| {
-            values.iter_mut().for_each(|value| *value = convert(*value));
-        };
+        let mut each = |convert: &dyn Fn(u64) -> u64| records.extend_numbers(place, to, convert);
         match unit {
-            Unit::Seconds => values.iter_mut().for_each(|value| *value = value.saturating_mul(1_000_000_000)),
-            Unit::Milliseconds => {
-                values.iter_mut().for_each(|value| *value = value.saturating_mul(MILLISECOND_NS));
-            }
-            Unit::NtpMicroseconds => each(values, &|ntp| unix_ns(Time::from_ntp_micros(ntp))),
-            Unit::NtpNanoseconds => each(values, &|ntp| unix_ns(Time::from_ntp(ntp))),
-            Unit::Delta => {
-                each(values, &|micros| header.export_ns.saturating_sub(micros.saturating_mul(1_000)));
-            }
+            Unit::Seconds => each(&|seconds| seconds.saturating_mul(1_000_000_000)),
+            Unit::Milliseconds => records.extend_numbers(place, to, |ms| ms.saturating_mul(MILLISECOND_NS)),
+            Unit::NtpMicroseconds => each(&|ntp| unix_ns(Time::from_ntp_micros(ntp))),
+            Unit::NtpNanoseconds => each(&|ntp| unix_ns(Time::from_ntp(ntp))),
+            Unit::Delta => each(&|micros| header.export_ns.saturating_sub(micros.saturating_mul(1_000))),
             Unit::SysUptime => {
                 let fallback = match header.uptime_ms {
                     _ if boot_ms != 0 => Some(Origin::Boot(boot_ms)),
                     Some(uptime) => Some(Origin::Header(uptime)),
                     None => None,
                 };
+                let [values, boots] = scratch;
+                records.numbers(place, values);
                 match self.boot {
                     Some(place) => records.numbers(place, boots),
                     None => boots.clear(),
                 }
                 let own = boots.iter().copied().chain(std::iter::repeat(0));
-                for (value, boot) in values.iter_mut().zip(own) {
+                to.extend(values.iter().zip(own).map(|(&value, boot)| {
                     let origin = if boot == 0 { fallback } else { Some(Origin::Boot(boot)) };
-                    *value = origin.map_or(0, |origin| from_uptime(*value, origin, header.export_ns));
-                }
+                    origin.map_or(0, |origin| from_uptime(value, origin, header.export_ns))
+                }));
             }
+        }
+    }
+}
+
+/// Marks the times from row `first` on, which were appended just now; 0 is an absence.
+fn mark_times(batch: &mut Batch, column: usize, first: u32) {
+    let Some(Values::Fixed8(times)) = batch.values.get(column) else { return };
+    let times = times.get(first as usize..).unwrap_or_default();
+    let rows = u32::try_from(times.len()).unwrap_or(u32::MAX);
+    if times.iter().fold(true, |all, &time| all & (time != 0)) {
+        batch.mark_present(column, first, rows);
+        return;
+    }
+    for row in first..first + rows {
+        let time = batch.values.get(column).and_then(|times| times.integer(row as usize));
+        if time.is_some_and(|time| time != 0) {
+            batch.mark_present(column, row, 1);
         }
     }
 }
