@@ -21,7 +21,7 @@ mod sampling;
 mod options;
 mod key;
 mod rows;
-mod waiting;
+pub(crate) mod waiting;
 mod sets;
 mod saved;
 mod state;
@@ -69,6 +69,11 @@ impl Shared {
         let netflow5 = plans.netflow5();
         let waiting = Arc::default();
         Self { plans, scratch: Scratch::default(), template: Vec::new(), netflow5, waiting }
+    }
+
+    /// What waits at the worker.
+    pub(crate) const fn waiting(&self) -> &Arc<WorkerWaiting> {
+        &self.waiting
     }
 
     /// How much data may wait for its template.

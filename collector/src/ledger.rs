@@ -34,6 +34,8 @@ ledger! {
         CutOff = "cut_off",
         /// Longer than the limit allows.
         TooLong = "too_long",
+        /// A segment that had no room to wait for the others.
+        NoRoom = "no_room",
         /// The outlet had no room for its row.
         OutletFull = "outlet_full",
         /// Seen before: a copy of a message already decoded.

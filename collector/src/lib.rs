@@ -57,8 +57,7 @@ pub struct Collector {
     routers: Routers,
     streams: HashMap<StreamId, RouterId>,
     shared: flow::Shared,
-    /// Where the segments of a UDP-notif message are put together.
-    body: Vec<u8>,
+    notifications: notification::Shared,
     bmp: bmp::Shared,
     schemas: Schemas,
     ledgers: Ledgers,
@@ -95,12 +94,13 @@ impl Collector {
     #[must_use]
     pub fn new(settings: Settings, schemas: Schemas) -> Self {
         let ports = settings.ports.iter().copied().collect();
+        let shared = flow::Shared::new(&schemas, &settings);
         Self {
             ports,
             routers: Routers::default(),
             streams: HashMap::new(),
-            shared: flow::Shared::new(&schemas, &settings),
-            body: Vec::new(),
+            notifications: notification::Shared::new(shared.waiting()),
+            shared,
             bmp: bmp::Shared::new(&schemas),
             schemas,
             ledgers: Ledgers::default(),
@@ -229,7 +229,7 @@ impl Collector {
                 PacketEnd::Delivered
             }
             Spoken::UdpNotif => {
-                router.notifications.message(&mut self.body, payload, &mut turn);
+                router.notifications.message(&mut self.notifications, payload, &mut turn);
                 PacketEnd::Delivered
             }
         })

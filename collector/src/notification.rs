@@ -14,10 +14,13 @@ mod assembly;
 mod publisher;
 mod saved;
 
+use std::sync::Arc;
+
 use wire::udp_notif::{Datagram, Segment};
 use wire::{Malformed, Reason};
 
 use crate::Turn;
+use crate::flow::waiting::WorkerWaiting;
 use crate::ledger::{Kind, MessageEnd, Protocol, RecordEnd};
 use crate::message::{Context, write_error, write_row};
 
@@ -26,6 +29,22 @@ use publisher::{Key, Publishers};
 
 pub use publisher::PublisherState;
 pub(crate) use saved::Saved;
+
+/// What the UDP-notif sessions of a worker share. One a worker.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Where the segments of a message are put together.
+    body: Vec<u8>,
+    /// What waits at the worker, data that waits for its template included.
+    waiting: Arc<WorkerWaiting>,
+}
+
+impl Shared {
+    /// Nothing is put together yet.
+    pub(crate) fn new(waiting: &Arc<WorkerWaiting>) -> Self {
+        Self { body: Vec::new(), waiting: Arc::clone(waiting) }
+    }
+}
 
 /// The UDP-notif sessions of one router.
 #[derive(Debug, Default)]
@@ -36,13 +55,13 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Takes one datagram. `body` is space to put segments together in.
-    pub(crate) fn message(&mut self, body: &mut Vec<u8>, payload: &[u8], turn: &mut Turn<'_>) {
+    /// Takes one datagram.
+    pub(crate) fn message(&mut self, shared: &mut Shared, payload: &[u8], turn: &mut Turn<'_>) {
         turn.ledgers.message_in(Protocol::UdpNotif);
         let datagram = Datagram::parse(payload);
         let result = datagram.and_then(|datagram| {
             let segment = datagram.segment()?;
-            self.datagram(&datagram, segment, body, turn)
+            self.datagram(&datagram, segment, shared, turn)
         });
         let end = result.unwrap_or_else(|malformed| {
             if malformed.reason == Reason::BadVersion {
@@ -78,7 +97,7 @@ impl Sessions {
         &mut self,
         datagram: &Datagram<'_>,
         segment: Option<Segment>,
-        body: &mut Vec<u8>,
+        shared: &mut Shared,
         turn: &mut Turn<'_>,
     ) -> Result<MessageEnd, Malformed> {
         let key = Key { address: turn.exporter, publisher_id: datagram.publisher_id };
@@ -93,18 +112,19 @@ impl Sessions {
                 turn.ledgers.records(Kind::Notification, end, 1);
                 Ok(MessageEnd::Decoded)
             }
-            Some(segment) => match publisher.segment(datagram, segment, turn) {
+            Some(segment) => match publisher.segment(datagram, segment, &shared.waiting, turn) {
                 Added::Waits => Ok(MessageEnd::Decoded),
                 Added::Duplicate => Ok(MessageEnd::Duplicate),
                 Added::TooLong => Ok(MessageEnd::TooLong),
+                Added::NoRoom => Ok(MessageEnd::NoRoom),
                 Added::Mismatch => {
                     let options = datagram.options().octets().len();
                     Err(Malformed::new(Reason::SegmentMismatch, wire::udp_notif::HEADER_LENGTH, options))
                 }
                 Added::Whole(assembly) => {
-                    body.clear();
-                    assembly.put_together(body);
-                    let end = assembly.row().write(body, turn);
+                    shared.body.clear();
+                    assembly.put_together(&mut shared.body);
+                    let end = assembly.row().write(&shared.body, turn);
                     turn.ledgers.record_moved(Kind::Notification, RecordEnd::Waiting, end);
                     Ok(MessageEnd::Decoded)
                 }

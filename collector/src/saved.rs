@@ -150,7 +150,12 @@ impl Collector {
         let id = self.routers.insert(router, &self.settings).map_err(|_| Refused::NoRoom)?;
         // Data that waits is counted in, so only for a router that has its place.
         let flows = flow::Sessions::restore(flows, &mut self.shared, &self.settings, &mut self.ledgers);
-        let notifications = notification::Sessions::restore(notifications, &self.settings, &mut self.ledgers);
+        let notifications = notification::Sessions::restore(
+            notifications,
+            &self.notifications,
+            &self.settings,
+            &mut self.ledgers,
+        );
         if let Some(router) = self.routers.get_mut(id) {
             (router.flows, router.notifications) = (flows, notifications);
         }

@@ -91,7 +91,7 @@ pub struct Settings {
     pub max_shared_plans: usize,
     /// Octets of data that wait for their template, of one flow session.
     pub max_waiting_octets_per_exporter: usize,
-    /// Octets of data that wait for their template, of all flow sessions of one worker.
+    /// Octets that wait at one worker: data for its template, segments of UDP-notif for the rest.
     pub max_waiting_octets_per_worker: usize,
     /// How long data waits for its template, ns.
     pub max_waiting_ns: u64,

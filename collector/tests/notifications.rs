@@ -122,6 +122,28 @@ fn floods_are_bounded_and_counted() {
 }
 
 #[test]
+fn all_publishers_of_a_worker_share_a_bound() {
+    let settings = Settings { max_waiting_octets_per_worker: 3_000, ..Settings::default() };
+    let mut rig = rig(settings);
+    for router in 1..=20 {
+        let from = format!("192.0.2.{router}:5000");
+        rig.send_from(&from, PORT, &segments(1, &[1; 300], 200)[0]);
+        rig.send_from(&from, PORT, &segments(1, &[1; 300], 200)[0]);
+    }
+    // Each takes 520 octets: five have room, the others are told so once and then by segment.
+    assert_eq!(rig.records(Kind::Notification, RecordEnd::Waiting), 5);
+    assert_eq!(rig.records(Kind::Notification, RecordEnd::Evicted), 15);
+    assert_eq!(rig.messages(Protocol::UdpNotif, MessageEnd::NoRoom), 30);
+    rig.tick(20 * SECOND);
+    assert_eq!(rig.records(Kind::Notification, RecordEnd::Incomplete), 5);
+    // Room again, and what comes whole needs none.
+    for part in segments(2, &[1; 300], 200) {
+        rig.send_from("192.0.2.20:5000", PORT, &part);
+    }
+    assert_eq!(notifications(&mut rig).len(), 1);
+}
+
+#[test]
 fn segments_that_contradict_each_other_are_refused() {
     let mut rig = rig(Settings::default());
     let parts = segments(1, &[7; 300], 100);

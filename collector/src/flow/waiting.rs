@@ -28,7 +28,7 @@ pub(crate) struct WaitingSet {
     pub(crate) octets: Box<[u8]>,
 }
 
-/// What waits at all exporters of one worker. Written by that worker only; atomic so that it can be shared without
+/// What waits at all exporters and publishers of one worker. Written by that worker only; atomic so that it can be shared without
 /// a lock or a cell.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerWaiting(AtomicUsize);
@@ -37,6 +37,16 @@ impl WorkerWaiting {
     /// Octets that wait, each set at its cost.
     pub(crate) fn octets(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// So many octets more wait.
+    pub(crate) fn add(&self, octets: usize) {
+        self.0.fetch_add(octets, Ordering::Relaxed);
+    }
+
+    /// So many octets wait no longer.
+    pub(crate) fn remove(&self, octets: usize) {
+        self.0.fetch_sub(octets, Ordering::Relaxed);
     }
 }
 
@@ -73,10 +83,7 @@ impl Waiting {
             return false;
         }
         self.octets += cost(&set);
-        self.worker
-            .get_or_insert_with(|| Arc::clone(bound.waiting))
-            .0
-            .fetch_add(cost(&set), Ordering::Relaxed);
+        self.worker.get_or_insert_with(|| Arc::clone(bound.waiting)).add(cost(&set));
         self.sets.push_back(set);
         true
     }
@@ -90,7 +97,7 @@ impl Waiting {
     fn gone(&mut self, octets: usize) {
         self.octets -= octets;
         if let Some(worker) = &self.worker {
-            worker.0.fetch_sub(octets, Ordering::Relaxed);
+            worker.remove(octets);
         }
     }
 

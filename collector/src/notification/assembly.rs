@@ -20,6 +20,8 @@ pub(super) enum Added {
     Duplicate,
     /// Its message is longer than the limit allows and was given up.
     TooLong,
+    /// What waits at the worker is as much as the limit allows, so its message was given up.
+    NoRoom,
     /// It contradicts the segments before it.
     Mismatch,
     /// The last one that was missing.

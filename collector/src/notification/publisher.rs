@@ -2,13 +2,16 @@
 //! in number and octets; what rested longest makes room.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use wire::udp_notif::{Datagram, Segment};
 
+use super::Shared;
 use super::assembly::{Added, Assembly};
 use crate::Turn;
+use crate::flow::waiting::WorkerWaiting;
 use crate::ledger::{FlowEvent, Kind, Ledgers, Protocol, RecordEnd};
 use crate::sequence::{Order, Sequence};
 use crate::settings::Settings;
@@ -40,16 +43,58 @@ pub(super) struct Publisher {
     messages: u64,
     /// What `waiting` costs.
     #[serde(skip)]
+    held: Held,
+}
+
+/// Octets that a publisher's segments take, counted at the worker too.
+#[derive(Debug, Default)]
+struct Held {
     octets: usize,
+    worker: Option<Arc<WorkerWaiting>>,
+}
+
+impl Held {
+    fn add(&mut self, octets: usize, worker: &Arc<WorkerWaiting>) {
+        self.octets += octets;
+        self.worker.get_or_insert_with(|| Arc::clone(worker)).add(octets);
+    }
+
+    fn remove(&mut self, octets: usize) {
+        self.octets -= octets;
+        if let Some(worker) = &self.worker {
+            worker.remove(octets);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.remove(self.octets);
+    }
+}
+
+/// A copy, as it is made to be saved, is not counted.
+impl Clone for Held {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// A segmented message of which nothing is expected any more.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Ended {
     message_id: u32,
-    is_whole: bool,
+    end: End,
     /// When, monotonic ns.
     at_ns: u64,
+}
+
+/// How a segmented message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum End {
+    Whole,
+    TooLong,
+    NoRoom,
 }
 
 /// What a publisher looks like from outside: part of the answer to `show exporters`.
@@ -90,6 +135,7 @@ impl Publisher {
         &mut self,
         datagram: &Datagram<'_>,
         segment: Segment,
+        worker: &Arc<WorkerWaiting>,
         turn: &mut Turn<'_>,
     ) -> Added {
         let (now_ns, id) = (turn.now.monotonic_ns, datagram.message_id);
@@ -100,76 +146,86 @@ impl Publisher {
             Some(_) => {}
             None => {
                 match self.ended(id, turn) {
-                    Some(true) => return Added::Duplicate,
-                    Some(false) => return Added::TooLong,
+                    Some(End::Whole) => return Added::Duplicate,
+                    Some(End::TooLong) => return Added::TooLong,
+                    Some(End::NoRoom) => return Added::NoRoom,
                     None => {}
                 }
                 let sequence_lost = self.begins(id, turn);
                 turn.ledgers.records_in(Kind::Notification, 1);
                 turn.ledgers.records(Kind::Notification, RecordEnd::Waiting, 1);
                 let assembly = Assembly::new(datagram, sequence_lost, now_ns);
-                self.octets += assembly.cost();
+                self.held.add(assembly.cost(), worker);
                 self.waiting.push(assembly);
             }
         }
-        if !self.make_room(id, Assembly::cost_of(datagram), turn) {
-            self.end(id, false, now_ns);
-            return Added::TooLong;
+        if let Err(end) = self.make_room(id, Assembly::cost_of(datagram), worker, turn) {
+            self.end(id, end, now_ns);
+            return if end == End::NoRoom { Added::NoRoom } else { Added::TooLong };
         }
         let Some(at) = self.waiting.iter().position(|assembly| assembly.message_id == id) else {
             return Added::TooLong;
         };
         if let Some(assembly) = self.waiting.get_mut(at) {
             assembly.add(datagram, segment);
-            self.octets += Assembly::cost_of(datagram);
+            self.held.add(Assembly::cost_of(datagram), worker);
             if !assembly.is_whole() {
                 return Added::Waits;
             }
         }
         let assembly = self.waiting.remove(at);
-        self.octets = self.octets.saturating_sub(assembly.cost());
-        self.end(id, true, now_ns);
+        self.held.remove(assembly.cost());
+        self.end(id, End::Whole, now_ns);
         Added::Whole(assembly)
     }
 
-    /// Whether a message has ended just now: `true` if it is whole, `false` if it was too long.
-    fn ended(&self, message_id: u32, turn: &Turn<'_>) -> Option<bool> {
+    /// How a message has ended, if it did so just now.
+    fn ended(&self, message_id: u32, turn: &Turn<'_>) -> Option<End> {
         let ended = self.ended.iter().rfind(|ended| ended.message_id == message_id)?;
-        let kept_ns = if ended.is_whole { COPIES_NS } else { turn.settings.max_segment_wait_ns };
-        (turn.now.monotonic_ns.saturating_sub(ended.at_ns) < kept_ns).then_some(ended.is_whole)
+        let kept_ns = if ended.end == End::Whole { COPIES_NS } else { turn.settings.max_segment_wait_ns };
+        (turn.now.monotonic_ns.saturating_sub(ended.at_ns) < kept_ns).then_some(ended.end)
     }
 
-    fn end(&mut self, message_id: u32, is_whole: bool, at_ns: u64) {
+    fn end(&mut self, message_id: u32, end: End, at_ns: u64) {
         if self.ended.len() >= MAX_ENDED {
             self.ended.pop_front();
         }
-        self.ended.push_back(Ended { message_id, is_whole, at_ns });
+        self.ended.push_back(Ended { message_id, end, at_ns });
     }
 
     /// Gives the oldest messages up until there is room for `cost` more octets of message `id`; that one itself
-    /// goes last. False: it had to go.
-    fn make_room(&mut self, id: u32, cost: usize, turn: &mut Turn<'_>) -> bool {
+    /// goes last, and then how it ended is the error.
+    fn make_room(
+        &mut self,
+        id: u32,
+        cost: usize,
+        worker: &WorkerWaiting,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), End> {
         let settings = turn.settings;
-        while self.waiting.len() > settings.max_segmented_messages_per_publisher.max(1)
-            || self.octets + cost > settings.max_segment_octets_per_publisher
-        {
-            let oldest = self.waiting.iter().position(|assembly| assembly.message_id != id);
-            let end = if oldest.is_some() { RecordEnd::Evicted } else { RecordEnd::TooLong };
-            let at = oldest.unwrap_or(0);
-            if at >= self.waiting.len() {
-                return false;
+        loop {
+            let is_long = self.held.octets + cost > settings.max_segment_octets_per_publisher;
+            let is_full = worker.octets() + cost > settings.max_waiting_octets_per_worker;
+            let are_many = self.waiting.len() > settings.max_segmented_messages_per_publisher.max(1);
+            if !is_long && !is_full && !are_many {
+                return Ok(());
             }
-            self.give_up(at, end, turn.ledgers);
-            if oldest.is_none() {
-                return false;
+            if let Some(oldest) = self.waiting.iter().position(|assembly| assembly.message_id != id) {
+                self.give_up(oldest, RecordEnd::Evicted, turn.ledgers);
+                continue;
             }
+            let (end, record) =
+                if is_long { (End::TooLong, RecordEnd::TooLong) } else { (End::NoRoom, RecordEnd::Evicted) };
+            if !self.waiting.is_empty() {
+                self.give_up(0, record, turn.ledgers);
+            }
+            return Err(end);
         }
-        true
     }
 
     fn give_up(&mut self, at: usize, end: RecordEnd, ledgers: &mut Ledgers) {
         let assembly = self.waiting.remove(at);
-        self.octets = self.octets.saturating_sub(assembly.cost());
+        self.held.remove(assembly.cost());
         ledgers.record_moved(Kind::Notification, RecordEnd::Waiting, end);
     }
 
@@ -250,15 +306,18 @@ impl Publishers {
         &mut self,
         key: Key,
         mut publisher: Publisher,
+        shared: &Shared,
         settings: &Settings,
         ledgers: &mut Ledgers,
     ) {
-        publisher.octets = publisher.waiting.iter().map(Assembly::cost).sum();
+        publisher.held.add(publisher.waiting.iter().map(Assembly::cost).sum(), &shared.waiting);
         publisher.ended.truncate(MAX_ENDED);
         let waiting = publisher.waiting.len() as u64;
         ledgers.records_in(Kind::Notification, waiting);
         ledgers.records(Kind::Notification, RecordEnd::Waiting, waiting);
-        while publisher.octets > settings.max_segment_octets_per_publisher
+        while publisher.held.octets > settings.max_segment_octets_per_publisher
+            || !publisher.waiting.is_empty()
+                && shared.waiting.octets() > settings.max_waiting_octets_per_worker
             || publisher.waiting.len() > settings.max_segmented_messages_per_publisher
         {
             publisher.give_up(0, RecordEnd::Evicted, ledgers);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Sessions;
 use super::publisher::{Key, Publisher, Publishers};
+use super::{Sessions, Shared};
 use crate::ledger::Ledgers;
 use crate::settings::Settings;
 
@@ -22,10 +22,10 @@ impl Sessions {
     }
 
     /// Sessions that know what was saved, within the limits of these settings.
-    pub(crate) fn restore(saved: Saved, settings: &Settings, ledgers: &mut Ledgers) -> Self {
+    pub(crate) fn restore(saved: Saved, shared: &Shared, settings: &Settings, ledgers: &mut Ledgers) -> Self {
         let mut publishers = Publishers::default();
         for (key, publisher) in saved.publishers.into_iter().take(settings.max_publishers_per_router.max(1)) {
-            publishers.insert(key, publisher, settings, ledgers);
+            publishers.insert(key, publisher, shared, settings, ledgers);
         }
         let due_ns = publishers.due_ns(settings);
         Self { publishers, due_ns }

@@ -48,7 +48,7 @@ limits! {
     max_shared_plans: usize = 16_384, 1..=16_777_216;
     /// Octets of data that wait for their template, of one flow session.
     max_waiting_octets_per_exporter: usize = 262_144, 0..=1_073_741_824;
-    /// Octets of data that wait for their template, of all flow sessions of one worker.
+    /// Octets that wait at one worker: data for its template, segments of UDP-notif for the rest.
     max_waiting_octets_per_worker: usize = 67_108_864, 0..=1_099_511_627_776;
     /// How long data waits for its template.
     max_waiting_s: u64 = 60, 1..=86_400;
