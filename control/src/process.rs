@@ -249,6 +249,7 @@ impl Keeper {
                     dataplane.running = true;
                 }
             }
+            Keep::Kill => self.kill_dataplane(),
             Keep::Stopped { status } => self.stopped = Some(status),
         }
         Ok(())

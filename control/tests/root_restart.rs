@@ -9,6 +9,7 @@ mod running;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lab::exporter::Router;
@@ -218,6 +219,71 @@ fn sessions_live_through_planned_restarts() {
     assert_eq!((flows.len(), joined as u64), (64, routed), "{:?}", flows.first());
 }
 
+/// Twelve routers that export all the time while the dataplane makes way three times: every datagram has its end, and
+/// none was lost, in rings or in sockets.
+fn restarts_under_load(mode: &str) {
+    let indices: Vec<u32> = (0..16).filter(|index| !Router::new(*index, 1, 7).is_ipv6()).collect();
+    let topology = raise(&indices);
+    let mut instance = Instance::start(&topology, "a", &CONFIG.replace("native", mode));
+    let mut session = Session::begin(&topology, 0);
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(1));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            inside(&topology, "b", || {
+                let mut routers: Vec<_> = indices.iter().map(|index| Router::new(*index, 1, 7)).collect();
+                let sockets: Vec<UdpSocket> =
+                    routers.iter().map(|router| UdpSocket::bind((router.address(), 0)).unwrap()).collect();
+                let mut round = 0_u32;
+                while !stop.load(Ordering::Relaxed) {
+                    for (router, socket) in routers.iter_mut().zip(&sockets) {
+                        let octets = if round == 0 { router.template() } else { router.flows(4) };
+                        socket.send_to(&octets, "10.73.0.1:2055").unwrap();
+                        sent.fetch_add(1, Ordering::Relaxed);
+                    }
+                    round += 1;
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            });
+        });
+        for stale in 1..=3 {
+            configure(&instance, |text| {
+                format!("{}[bmp]\nstale_routes_s = {stale}\n", text.split("[bmp]").next().unwrap())
+            });
+            let before = number(&instance.counters(), "/packets/delivered");
+            reload(&instance);
+            instance.until(|counters| number(counters, "/packets/delivered") > before + 500);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let sent = sent.into_inner();
+    let counters = instance
+        .until(|counters| number(counters, "/packets/delivered") >= sent && counters["unexplained"] == 0);
+    let ends: u64 = counters["packets"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    assert_eq!((ends, number(&counters, "/packets/delivered")), (sent, sent), "{counters}");
+    session.send(session.rest.len());
+    instance.until(|counters| number(counters, "/routes/endOfRib") == 1);
+    assert!(session.is_open());
+    let ended = instance.stop();
+    assert_eq!((ended.status, ended.pinned), (0, 0), "{}", instance.log());
+    assert_eq!(ended.totals["differences"], serde_json::json!([]), "{}", ended.totals);
+    assert_eq!(rows(&instance).len() as u64, number(&ended.totals, "/rows"));
+}
+
+#[test]
+fn restarts_under_load_lose_nothing_in_native_mode() {
+    restarts_under_load("native");
+}
+
+#[test]
+fn restarts_under_load_lose_nothing_in_generic_mode() {
+    restarts_under_load("generic");
+}
+
+#[test]
+fn restarts_under_load_lose_nothing_in_socket_mode() {
+    restarts_under_load("socket");
+}
+
 /// A port more and a sink less, then the port gone again: the session does not notice, a set that waits for its
 /// template waits on, and what a listener that is gone had counted still counts.
 #[test]
@@ -361,4 +427,71 @@ fn a_crash_closes_the_sessions_at_once_and_the_next_ones_are_whole() {
     let ended = instance.stop();
     assert_eq!((ended.status, ended.pinned), (0, 0), "{}", instance.log());
     assert_eq!(ended.totals["differences"], serde_json::json!([]), "{}", ended.totals);
+}
+
+/// More streams than descriptors go beside one message, on one worker and without XDP.
+#[test]
+fn hundreds_of_streams_are_handed_over() {
+    const STREAMS: u8 = 200;
+    let topology = Topology::pair(1).unwrap();
+    let config = CONFIG.replace("native", "socket").replace("[0, 1]", "[0]");
+    let mut instance = Instance::start(&topology, "a", &config);
+    let mut routers: Vec<(Router, TcpStream)> = inside(&topology, "a", || {
+        let connect = |n: u8| {
+            let stream = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+            bind(&stream, &SocketAddr::from((Ipv4Addr::new(127, 0, 1, n), 0))).unwrap();
+            connect(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, 11019))).unwrap();
+            (Router::new(u32::from(n) * 4, ROUTES, 5), TcpStream::from(stream))
+        };
+        (1..=STREAMS).map(connect).collect()
+    });
+    let mut rests = Vec::new();
+    for (n, (router, stream)) in routers.iter_mut().enumerate() {
+        let octets = [router.opening(), router.table()].concat();
+        let (now, later) = octets.split_at(octets.len() - 3 * n);
+        stream.write_all(now).unwrap();
+        rests.push(later.to_vec());
+    }
+    let open = |counters: &Value| number(counters, "/streams/open") == u64::from(STREAMS);
+    instance.until(open);
+    configure(&instance, |text| text + "[bmp]\nstale_routes_s = 7\n");
+    reload(&instance);
+    for ((_, stream), rest) in routers.iter_mut().zip(rests) {
+        stream.write_all(&rest).unwrap();
+    }
+    let all = u64::from(ROUTES) * u64::from(STREAMS);
+    let counters = instance.until(|counters| {
+        open(counters) && number(counters, "/routes/announce") == all && counters["unexplained"] == 0
+    });
+    assert_eq!(number(&counters, "/routes/endOfRib"), u64::from(STREAMS));
+    assert_eq!((number(&counters, "/streams/opened"), number(&counters, "/streams/closed")), (200, 0));
+    let ended = instance.stop();
+    assert_eq!((ended.status, ended.pinned), (0, 0), "{}", instance.log());
+    assert_eq!(ended.totals["differences"], serde_json::json!([]), "{}", ended.totals);
+}
+
+/// A process that stands still cannot hand over: it is killed, and what that costs is what a crash costs.
+#[test]
+fn a_process_that_does_not_hand_over_is_replaced() {
+    let topology = raise(&[0]);
+    let mut instance = Instance::start(&topology, "a", CONFIG);
+    let mut cut = Session::begin(&topology, 0);
+    instance.until(|counters| number(counters, "/streams/open") == 1);
+    let old = instance.part("dataplane").unwrap();
+    signal(old, Signal::STOP);
+    configure(&instance, |text| text + "[bmp]\nstale_routes_s = 7\n");
+    signal(instance.keeper(), Signal::HUP);
+    cut.stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let heard = cut.stream.read(&mut [0]).map_err(|error| error.kind());
+    assert!(matches!(heard, Ok(0) | Err(ErrorKind::ConnectionReset)), "{heard:?}");
+    until(&instance, "a dataplane process with the new configuration", || {
+        instance.part("dataplane").is_some_and(|new| new != old)
+            && metric(&topology, RELOADED) == "1"
+            && instance.workers().iter().all(|worker| worker["state"] == "running")
+    });
+    let mut again = Session::begin(&topology, 0);
+    again.send(again.rest.len());
+    instance.until(|counters| number(counters, "/routes/endOfRib") == 1 && counters["unexplained"] == 0);
+    assert!(instance.log().contains("does not hand over"));
+    assert_eq!(instance.stop().status, 0);
 }

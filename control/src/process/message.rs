@@ -223,6 +223,8 @@ pub enum Keep {
     },
     /// The dataplane process works.
     Running,
+    /// The dataplane process does not end as it was told: kill it.
+    Kill,
     /// Everything is taken down.
     Stopped {
         /// Exit status for the shell.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dataplane_common::map::SlotState;
 
@@ -42,6 +42,9 @@ pub(crate) struct Dataplane {
     lines: u32,
 }
 
+/// How long a process may take to hand over: some millions of routes a second are saved.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Lines of one dataplane process between two looks that reach the log.
 const MAX_LINES: u32 = 50;
 
@@ -65,6 +68,7 @@ impl Dataplane {
             return;
         }
         let sent = self.channel.as_ref().map(|channel| channel.send(order, &[]));
+        self.since = Some(Instant::now());
         self.state = match (self.state, sent) {
             (State::Running, Some(Ok(()))) => State::Draining,
             // One that has not begun has taken nothing; one that does not hear cannot be drained.
@@ -72,9 +76,15 @@ impl Dataplane {
         };
     }
 
-    /// A look: as many lines again may be written.
-    pub(super) const fn looked(&mut self) {
+    /// A look: as many lines again may be written. Returns whether it takes too long to hand over; said once.
+    pub(super) fn looked(&mut self) -> bool {
         self.lines = 0;
+        let late = self.since.is_some_and(|since| since.elapsed() > HAND_OVER_PATIENCE);
+        let stuck = late && self.state == State::Draining;
+        if stuck {
+            self.since = None;
+        }
+        stuck
     }
 }
 
@@ -92,7 +102,12 @@ impl Control {
             .map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))?;
         self.dataplane = Dataplane {
             channel: Some(channel),
-            state: if running { State::Running } else { State::Starting },
+            state: match (running, self.stopping.is_some()) {
+                (true, _) => State::Running,
+                // It gets no orders any more.
+                (false, true) => State::Gone,
+                (false, false) => State::Starting,
+            },
             pid,
             generation,
             since: Some(Instant::now()),

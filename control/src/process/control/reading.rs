@@ -8,6 +8,7 @@ use super::dataplane::State;
 use super::{Control, sealed};
 use crate::ebpf::tables::Counters;
 use crate::process::dataplane::{octets_of, sinks};
+use crate::process::message::Keep;
 use crate::totals::{Base, RingTotals, SinkTotals, SocketTotals, Totals};
 
 impl Control {
@@ -145,7 +146,11 @@ impl Control {
     /// Called now and then: datagrams wait in sockets that outlive a process, so what a kill cost there is known
     /// only once the next process has read them, that is when a socket's counts stand still.
     pub(super) fn settle(&mut self) {
-        self.dataplane.looked();
+        if self.dataplane.looked() {
+            tracing::error!("the dataplane process does not hand over: it is killed, its sessions end");
+            // Without a keeper nothing would come after it.
+            let _ = self.keeper.send(&Keep::Kill, &[]);
+        }
         if !self.sockets_unsettled {
             return;
         }
