@@ -22,8 +22,9 @@ use wire::Reason;
 use wire::bmp::{Framed, frame};
 
 use crate::Turn;
-use crate::input::{CLOSE_STREAM, Now, StreamEnd, StreamId};
+use crate::input::{CLOSE_STREAM, StreamEnd, StreamId};
 use crate::ledger::{MessageEnd, Protocol};
+use crate::message::write_error;
 use crate::outlet::Schemas;
 use crate::rib::Rib;
 
@@ -34,8 +35,6 @@ use session::{Session, State, Wish};
 
 /// Places of paths that one tick looks at to free dead ones.
 const SWEEP_PLACES: usize = 4_096;
-/// Error rows of one worker and second, live.
-const ERRORS_A_SECOND: u32 = 100;
 
 /// Why sessions end, as records say it.
 const REASONS: [&str; 7] = ["closed", "fin", "rst", "timeout", "termination", "bad_framing", "replaced"];
@@ -46,8 +45,8 @@ pub struct Shared {
     columns: row::Columns,
     attributes: Vec<u8>,
     context: Vec<u8>,
-    errors_left: u32,
-    errors_since_ns: u64,
+    /// TLVs about one NLRI, as the column has them.
+    tlvs: Vec<u8>,
 }
 
 impl Shared {
@@ -58,21 +57,8 @@ impl Shared {
             columns: row::Columns::of(schemas),
             attributes: Vec::new(),
             context: Vec::new(),
-            errors_left: ERRORS_A_SECOND,
-            errors_since_ns: 0,
+            tlvs: Vec::new(),
         }
-    }
-
-    fn may_tell_error(&mut self, now: Now) -> bool {
-        if now.frame != 0 {
-            return true;
-        }
-        if now.monotonic_ns.saturating_sub(self.errors_since_ns) >= 1_000_000_000 {
-            self.errors_since_ns = now.monotonic_ns;
-            self.errors_left = ERRORS_A_SECOND;
-        }
-        self.errors_left = self.errors_left.saturating_sub(1);
-        self.errors_left > 0
     }
 }
 
@@ -160,7 +146,7 @@ impl Sessions {
                     let is_long = malformed.reason == Reason::OverLimit;
                     let end = if is_long { MessageEnd::TooLong } else { MessageEnd::Malformed };
                     turn.ledgers.message(Protocol::Bmp, end);
-                    session::error(rest, malformed, shared, turn);
+                    write_error(turn, Protocol::Bmp, malformed, rest);
                     session.pending = 0;
                     break "bad_framing";
                 }

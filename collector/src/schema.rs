@@ -126,6 +126,9 @@ pub enum RecordField {
     PathId,
     /// The NLRI as on the wire, without the path identifier; empty for End-of-RIB. `Octets`. Routes.
     Nlri,
+    /// BMP version 4: the profile as its number (`wire::bmp::Profile::ALL`), then the TLVs that speak of this NLRI,
+    /// as on the wire. `Octets`. Routes; absent in version 3 and where no TLV does.
+    Tlvs,
     /// Path attributes in canonical form (`rib::attributes`): wire octets, 4-octet AS numbers, `MP_REACH_NLRI`
     /// reduced to its next hop, `MP_UNREACH_NLRI` left out. `Choice`. Routes; absent for withdrawals.
     Attributes,
@@ -161,6 +164,9 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant,)+ }
 
         impl $name {
+            /// Every value, at the place of its number.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
             /// The word in records.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -170,8 +176,7 @@ macro_rules! words {
             /// The value of a column's number; `None` for numbers that no writer uses.
             #[must_use]
             pub fn from_number(number: u8) -> Option<Self> {
-                const ALL: &[$name] = &[$($name::$variant,)+];
-                ALL.get(usize::from(number)).copied()
+                Self::ALL.get(usize::from(number)).copied()
             }
         }
     };

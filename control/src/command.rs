@@ -7,6 +7,7 @@ pub mod run;
 pub mod check;
 pub mod decode;
 pub mod show;
+pub mod schema;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ enum Verb {
     Check(check::Check),
     Decode(decode::Decode),
     Show(show::Show),
+    Schema(schema::Schema),
     /// The control process: started by the keeper alone.
     #[command(hide = true)]
     Control {
@@ -84,6 +86,7 @@ impl Command {
             Verb::Check(check) => check.run().map(|()| 0),
             Verb::Decode(decode) => decode.run().map(|()| 0).map_err(Failure::from),
             Verb::Show(show) => show.run().map(|()| 0),
+            Verb::Schema(schema) => schema.run().map(|()| 0),
             Verb::Control { config } => control::run(config)
                 .map(|()| 0)
                 .map_err(|error| Failure { status: error.status(), line: error.to_string() }),

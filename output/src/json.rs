@@ -9,6 +9,7 @@ mod flow;
 pub(crate) mod route;
 mod nlri;
 mod attribute;
+mod tlv;
 pub(crate) mod peer;
 mod message;
 mod sample;

@@ -12,6 +12,7 @@ pub mod sink;
 pub mod journal;
 pub mod distribute;
 pub mod json;
+pub mod schema;
 pub mod columns;
 pub mod file;
 pub mod parquet;

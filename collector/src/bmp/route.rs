@@ -57,6 +57,9 @@ pub(crate) struct Work<'s, 'a, 't, 'u> {
     /// Version 4: TLVs that may say how the UPDATE reads.
     pub(crate) tagged: Option<&'s Tagged<'a>>,
     pub(crate) peer: &'s mut Peer,
+    /// The NLRI that the TLVs are matched with, counted from 1; `None`: the count is unknown, and only those of the
+    /// whole message are (draft-ietf-grow-bmp-tlv-21 section 4.3).
+    pub(crate) ordinal: Option<u16>,
     /// Line number of the last row of the session.
     pub(crate) sequence: &'s mut u64,
     pub(crate) rib: &'s mut Rib,
@@ -78,6 +81,7 @@ impl Work<'_, '_, '_, '_> {
         if let Some(width) = rules.plausible_as_width(update) {
             rules.as_width = width;
         }
+        self.ordinal = self.tagged.and_then(|_| reads_whole(update, &rules).then_some(0));
         let mut defect = update.damage;
         for routes in update.routes() {
             match routes {
@@ -119,6 +123,7 @@ impl Work<'_, '_, '_, '_> {
             };
             let end = self.change(family, entry.path_id, &entry.nlri, routes.action, &attributes);
             self.turn.ledgers.rib(end);
+            self.ordinal = self.ordinal.and_then(|ordinal| ordinal.checked_add(1));
             self.row(action, family, entry.path_id, entry.octets, &mut attributes);
         }
         if let Attributes::Kept(id) = attributes {
@@ -182,6 +187,10 @@ impl Work<'_, '_, '_, '_> {
             return;
         }
         *self.sequence = self.sequence.saturating_add(1);
+        self.shared.tlvs.clear();
+        if let Some(tagged) = self.tagged {
+            tlvs(tagged, self.ordinal, &mut self.shared.tlvs);
+        }
         let message = self.message;
         if self.peer.stamp_flags != message.header.flags {
             self.peer.stamp_flags = message.header.flags;
@@ -213,6 +222,7 @@ impl Work<'_, '_, '_, '_> {
                 action,
                 family,
                 path_id,
+                tlvs: &self.shared.tlvs,
                 nlri,
                 attributes: attributes_entry,
             },
@@ -220,6 +230,26 @@ impl Work<'_, '_, '_, '_> {
         if let Attributes::Kept(id) = attributes {
             self.rib.attributes_mut().set_stamp(*id, kept);
         }
+    }
+}
+
+/// Whether every NLRI of the UPDATE reads, so that their numbers are known.
+fn reads_whole(update: &Update<'_>, rules: &Rules) -> bool {
+    update.damage.is_none()
+        && update.routes().all(|routes| {
+            routes.is_ok_and(|routes| {
+                routes.entries(&plausible_add_path(&routes, *rules)).all(|entry| entry.is_ok())
+            })
+        })
+}
+
+/// The profile's number and the TLVs about an NLRI; nothing where there are none.
+fn tlvs(tagged: &Tagged<'_>, ordinal: Option<u16>, to: &mut Vec<u8>) {
+    for tlv in tagged.about(ordinal.unwrap_or(0)) {
+        if to.is_empty() {
+            to.push(tagged.profile as u8);
+        }
+        tlv.write(to);
     }
 }
 

@@ -30,6 +30,7 @@ struct RouteColumns {
     afi: Option<usize>,
     safi: Option<usize>,
     path_id: Option<usize>,
+    tlvs: Option<usize>,
     nlri: Option<usize>,
     attributes: Option<usize>,
 }
@@ -77,6 +78,7 @@ impl Columns {
                 afi: schema.field(RecordField::Afi),
                 safi: schema.field(RecordField::Safi),
                 path_id: schema.field(RecordField::PathId),
+                tlvs: schema.field(RecordField::Tlvs),
                 nlri: schema.field(RecordField::Nlri),
                 attributes: schema.field(RecordField::Attributes),
             }),
@@ -113,6 +115,8 @@ pub(crate) struct RouteRow<'a> {
     pub(crate) action: RouteAction,
     pub(crate) family: Family,
     pub(crate) path_id: Option<u32>,
+    /// Version 4: the profile's number and the TLVs about this NLRI; empty: none.
+    pub(crate) tlvs: &'a [u8],
     pub(crate) nlri: &'a [u8],
     /// Canonical attributes; none for withdrawals.
     pub(crate) attributes: Option<Entry<'a>>,
@@ -137,6 +141,11 @@ pub(crate) fn route(columns: &Columns, turn: &mut Turn<'_>, row: RouteRow<'_>) {
             put(batch, columns.afi, Some(row.family.afi.into()));
             put(batch, columns.safi, Some(row.family.safi.into()));
             put(batch, columns.path_id, row.path_id.map(u64::from));
+            match columns.tlvs {
+                Some(column) if row.tlvs.is_empty() => batch.push_absent(column),
+                Some(column) => batch.push_octets(column, row.tlvs),
+                None => {}
+            }
             if let Some(column) = columns.nlri {
                 batch.push_octets(column, row.nlri);
             }

@@ -11,11 +11,9 @@ use super::row::{self, MessageRow};
 use crate::Turn;
 use crate::input::StreamId;
 use crate::ledger::{Kind, MessageEnd, Protocol};
-use crate::message::Context;
+use crate::message::{Context, write_error};
 use crate::rib::{Rib, RibLimits};
 
-/// Octets of a damaged message that its error row shows.
-const ERROR_OCTETS: usize = 256;
 /// Octets of the router's own name that are kept.
 const MAX_NAME: usize = 255;
 
@@ -98,7 +96,7 @@ impl Session {
         let message = match frame.message() {
             Ok(message) => message,
             Err(malformed) => {
-                self.error(frame, malformed, shared, turn);
+                write_error(turn, Protocol::Bmp, malformed, frame.octets);
                 turn.ledgers.message(Protocol::Bmp, MessageEnd::Malformed);
                 return Wish::GoOn;
             }
@@ -166,7 +164,7 @@ impl Session {
         let (update, tagged) = match read(monitoring) {
             Ok(read) => read,
             Err(malformed) => {
-                self.error(frame, malformed, shared, turn);
+                write_error(turn, Protocol::Bmp, malformed, frame.octets);
                 return MessageEnd::Malformed;
             }
         };
@@ -187,11 +185,11 @@ impl Session {
         let message = route::Message::new(self.id, frame.version, *header, frame.octets, limits);
         let sequence = &mut self.sequence;
         let tagged = tagged.as_ref();
-        let mut work = Work { message: &message, tagged, peer, sequence, rib, shared, turn };
+        let mut work = Work { message: &message, tagged, peer, ordinal: None, sequence, rib, shared, turn };
         match work.update(&update) {
             None => MessageEnd::Decoded,
             Some(malformed) => {
-                self.error(frame, malformed, shared, turn);
+                write_error(turn, Protocol::Bmp, malformed, frame.octets);
                 MessageEnd::Partial
             }
         }
@@ -219,11 +217,6 @@ impl Session {
         row::message(&shared.columns, &mut shared.context, turn, &row);
     }
 
-    /// A row about octets that do not read.
-    fn error(&self, frame: &Frame<'_>, malformed: Malformed, shared: &mut Shared, turn: &mut Turn<'_>) {
-        error(frame.octets, malformed, shared, turn);
-    }
-
     /// The next line number; none for a kind that nobody wants, which is counted.
     fn next_sequence(&mut self, kind: Kind, turn: &mut Turn<'_>) -> Option<u64> {
         if !row::is_wanted(turn, kind) {
@@ -234,23 +227,6 @@ impl Session {
         self.sequence = self.sequence.saturating_add(1);
         Some(self.sequence)
     }
-}
-
-/// A row about octets that do not read. Live only a number of them a second: a broken router must not drown the
-/// others.
-pub(crate) fn error(octets: &[u8], malformed: Malformed, shared: &mut Shared, turn: &mut Turn<'_>) {
-    if !row::is_wanted(turn, Kind::Error) || !shared.may_tell_error(turn.now) {
-        return;
-    }
-    let context = Context::Error {
-        protocol: Protocol::Bmp.name(),
-        reason: malformed.reason.name(),
-        offset: malformed.offset,
-        length: malformed.length,
-    };
-    let octets = octets.get(..octets.len().min(ERROR_OCTETS)).unwrap_or_default();
-    let row = MessageRow { kind: Kind::Error, of: None, context, octets };
-    row::message(&shared.columns, &mut shared.context, turn, &row);
 }
 
 /// The UPDATE; of version 4, which wraps it into TLVs (draft-ietf-grow-bmp-tlv), with those.

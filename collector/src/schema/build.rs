@@ -44,6 +44,7 @@ const ROUTES: &[RecordField] = &[
     F::Afi,
     F::Safi,
     F::PathId,
+    F::Tlvs,
     F::Nlri,
     F::Attributes,
 ];
@@ -186,6 +187,7 @@ fn record_column(field: RecordField) -> Column {
         F::Afi => ("afi", Store::Fixed2),
         F::Safi => ("safi", Store::Fixed1),
         F::PathId => ("pathId", Store::Fixed4),
+        F::Tlvs => ("tlvs", Store::Octets),
         F::Nlri => ("nlri", Store::Octets),
         F::Attributes => ("attributes", Store::Choice),
         F::Kind => ("kind", Store::Fixed1),

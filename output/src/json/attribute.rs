@@ -4,7 +4,7 @@
     reason = "attributes whose inside records do not spell out are hex"
 )]
 
-use std::borrow::Cow;
+mod nested;
 
 use wire::bgp::attribute::code;
 use wire::bgp::{NextHop, SegmentKind, Session, Update, Value, Verdict};
@@ -15,14 +15,20 @@ use super::text::Json;
 /// Damaged attributes named in one line.
 const MAX_ERRORS: usize = 16;
 
-/// Writes the attributes as keys of the open object.
+/// Writes canonical attributes as keys of the open object.
 pub(super) fn attributes(json: &mut Json<'_>, octets: &[u8]) {
     let nothing = Cursor::new(&[]);
     let update = Update { withdrawn: nothing, attributes: Cursor::new(octets), nlri: nothing, damage: None };
+    of_update(json, &update, &Session::FOUR_OCTET, false);
+}
+
+/// Writes the attributes of an UPDATE that reads by these rules as keys of the open object. `is_inner`: they stand in
+/// an `ATTR_SET`.
+pub(super) fn of_update(json: &mut Json<'_>, update: &Update<'_>, rules: &Session, is_inner: bool) {
     let multiprotocol = update.attributes().flatten().any(|attribute| attribute.code == code::MP_REACH);
     let mut errors: [Option<(u8, Verdict)>; MAX_ERRORS] = [None; MAX_ERRORS];
     let mut places = errors.iter_mut();
-    for judged in update.judge(&Session::FOUR_OCTET) {
+    for judged in update.judge(rules) {
         if let Some(finding) = judged.finding {
             if let Some(place) = places.next() {
                 *place = Some((judged.attribute.code, finding.verdict));
@@ -31,7 +37,11 @@ pub(super) fn attributes(json: &mut Json<'_>, octets: &[u8]) {
                 continue;
             }
         }
-        attribute(json, judged.attribute.code, judged.attribute.value.rest(), judged.value, multiprotocol);
+        let octets = judged.attribute.value.rest();
+        match judged.value {
+            Value::AttrSet(_) if is_inner => json.key("attr128").hex("", octets),
+            value => attribute(json, judged.attribute.code, octets, value, multiprotocol),
+        }
     }
     drop(places);
     if errors.iter().any(Option::is_some) {
@@ -89,7 +99,12 @@ fn attribute(json: &mut Json<'_>, code: u8, octets: &[u8], value: Value<'_>, mul
         Value::Aigp(Some(metric)) => json.key("aigp").unsigned(metric),
         Value::OnlyToCustomer(number) => json.key("otc").unsigned(number.into()),
         Value::Aigp(None) | Value::MpUnreach(_) | Value::As4Path(_) | Value::As4Aggregator(_) => {}
-        _ => json.key(&other_key(code)).hex("", octets),
+        Value::PmsiTunnel(tunnel) => nested::pmsi_tunnel(json.key("pmsiTunnel"), &tunnel),
+        Value::Tunnels(tunnels) => nested::tunnels(json.key("tunnelEncap"), tunnels),
+        Value::PrefixSid(tlvs) => nested::prefix_sid(json.key("prefixSid"), tlvs),
+        Value::LinkState(tlvs) => nested::link_state(json.key("linkState"), tlvs),
+        Value::AttrSet(set) => nested::attr_set(json.key("attrSet"), &set, octets),
+        _ => json.key(&format!("attr{code}")).hex("", octets),
     }
 }
 
@@ -120,16 +135,4 @@ fn texts(json: &mut Json<'_>, texts: impl Iterator<Item = impl std::fmt::Display
         json.text(text);
     }
     json.close_list();
-}
-
-/// Attributes that are printed as hex have the record's name where there is one, else `attr<N>`.
-fn other_key(code: u8) -> Cow<'static, str> {
-    match code {
-        code::PMSI_TUNNEL => "pmsiTunnel".into(),
-        code::TUNNEL_ENCAPSULATION => "tunnelEncap".into(),
-        code::BGP_LS => "linkState".into(),
-        code::PREFIX_SID => "prefixSid".into(),
-        code::ATTR_SET => "attrSet".into(),
-        other => format!("attr{other}").into(),
-    }
 }

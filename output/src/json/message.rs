@@ -2,14 +2,17 @@
 
 use collector::ledger::Kind;
 use collector::message::Context;
-use wire::bgp::{MessageType, Notification};
+use wire::bgp::{Action, AsWidth, MessageType, Notification, Session, Update};
+use wire::bmp::initiation::{REASON, STRING};
 use wire::bmp::mirroring::{Mirrored, mirroring_information_name};
 use wire::bmp::peer_down::{Cause, peer_down_reason_text};
-use wire::bmp::{Framed, Message, StatisticValue, Tlvs};
+use wire::bmp::peer_up::peer_tlv_name;
+use wire::bmp::statistics::STATS_TLV;
+use wire::bmp::{Framed, Message, StatisticValue, Tlv};
 
 use super::flow::Row;
 use super::text::Json;
-use super::{Common, attribute, error, peer};
+use super::{Common, attribute, error, peer, route, tlv};
 
 /// Writes the line of a message.
 pub(super) fn message(
@@ -28,7 +31,7 @@ pub(super) fn message(
     json.open();
     common.write(json, kind.name(), row);
     match context {
-        Context::Bmp { session, sequence, four_octet_as: _ } => {
+        Context::Bmp { session, sequence, four_octet_as } => {
             json.key("session").unsigned(session);
             json.key("seq").unsigned(sequence);
             if let Framed::Whole(frame) = wire::bmp::frame(octets, usize::MAX) {
@@ -37,7 +40,7 @@ pub(super) fn message(
                     if let Some(header) = message.peer() {
                         peer::peer(json, header, peer::timestamp_ns(header));
                     }
-                    body(json, &message);
+                    body(json, frame.version, four_octet_as, &message);
                 }
             }
         }
@@ -54,7 +57,7 @@ pub(super) fn message(
     json.end_line();
 }
 
-fn body(json: &mut Json<'_>, message: &Message<'_>) {
+fn body(json: &mut Json<'_>, version: u8, four_octet_as: bool, message: &Message<'_>) {
     match message {
         Message::Initiation(initiation) => {
             if let Some(name) = initiation.sys_name() {
@@ -64,7 +67,12 @@ fn body(json: &mut Json<'_>, message: &Message<'_>) {
                 json.key("sysDescr").text(description);
             }
             texts(json, "strings", initiation.strings());
-            tlvs(json, initiation.tlvs(), wire::bmp::initiation::initiation_tlv_name);
+            tlv::plain(
+                json,
+                version,
+                initiation.tlvs().flatten(),
+                wire::bmp::initiation::initiation_tlv_name,
+            );
         }
         Message::Termination(termination) => {
             if let Some(reason) = termination.reason() {
@@ -74,7 +82,10 @@ fn body(json: &mut Json<'_>, message: &Message<'_>) {
                 }
             }
             texts(json, "strings", termination.strings());
-            tlvs(json, termination.tlvs(), wire::bmp::initiation::termination_tlv_name);
+            // A reason of another length than two octets, and types that nobody named.
+            let read = |tlv: &Tlv<'_>| tlv.kind == REASON && tlv.u16().is_some();
+            let others = termination.tlvs().flatten().filter(|tlv| !read(tlv));
+            tlv::plain(json, version, others, |kind| (kind == STRING).then_some("string"));
         }
         Message::PeerUp(up) => {
             json.key("localAddress").text(up.local_address);
@@ -89,7 +100,7 @@ fn body(json: &mut Json<'_>, message: &Message<'_>) {
             if let Some(name) = up.table_name() {
                 json.key("tableName").text(name);
             }
-            tlvs(json, up.tlvs(), wire::bmp::peer_up::peer_tlv_name);
+            tlv::plain(json, version, up.tlvs().flatten(), peer_tlv_name);
         }
         Message::PeerDown(down) => {
             json.key("reason").unsigned(down.reason.into());
@@ -102,7 +113,7 @@ fn body(json: &mut Json<'_>, message: &Message<'_>) {
             if let Cause::LocalEvent(event) = down.cause {
                 json.key("fsmEvent").unsigned(event.into());
             }
-            tlvs(json, down.tlvs(), wire::bmp::peer_up::peer_tlv_name);
+            tlv::plain(json, version, down.tlvs().flatten(), peer_tlv_name);
         }
         Message::StatisticsReport(report) => {
             json.key("stats").open_list();
@@ -125,11 +136,13 @@ fn body(json: &mut Json<'_>, message: &Message<'_>) {
                 json.close();
             }
             json.close_list();
+            let others = report.tlvs().flatten().filter(|tlv| tlv.kind != STATS_TLV);
+            tlv::plain(json, version, others, |_| None);
         }
         Message::RouteMirroring(mirroring) => {
             json.key("mirrored").open_list();
             for mirrored in mirroring.mirrored().flatten() {
-                self::mirrored(json, &mirrored);
+                self::mirrored(json, four_octet_as, &mirrored);
             }
             json.close_list();
         }
@@ -137,7 +150,7 @@ fn body(json: &mut Json<'_>, message: &Message<'_>) {
     }
 }
 
-fn mirrored(json: &mut Json<'_>, mirrored: &Mirrored<'_>) {
+fn mirrored(json: &mut Json<'_>, four_octet_as: bool, mirrored: &Mirrored<'_>) {
     json.open();
     match mirrored {
         Mirrored::Information(code) => match mirroring_information_name(*code) {
@@ -149,9 +162,7 @@ fn mirrored(json: &mut Json<'_>, mirrored: &Mirrored<'_>) {
             if let Some(message) = mirrored.message()
                 && message.kind == MessageType::Update
             {
-                json.key("attributes").open();
-                attribute::attributes(json, wire::bgp::Update::parse(message.body).attributes.rest());
-                json.close();
+                update(json, four_octet_as, &Update::parse(message.body));
             }
         }
         Mirrored::Other(tlv) => {
@@ -160,6 +171,28 @@ fn mirrored(json: &mut Json<'_>, mirrored: &Mirrored<'_>) {
         }
     }
     json.close();
+}
+
+/// What a mirrored UPDATE says, by rules that the Peer Up may have changed: its attributes, and each of its routes.
+fn update(json: &mut Json<'_>, four_octet_as: bool, update: &Update<'_>) {
+    let as_width = if four_octet_as { AsWidth::Four } else { AsWidth::Two };
+    let mut rules = Session { as_width, ..Session::FOUR_OCTET };
+    rules.as_width = rules.plausible_as_width(update).unwrap_or(as_width);
+    json.key("attributes").open();
+    attribute::of_update(json, update, &rules, false);
+    json.close();
+    json.key("routes").open_list();
+    for routes in update.routes().flatten() {
+        for entry in routes.entries(&rules).map_while(Result::ok) {
+            json.open();
+            json.key("action").string(routes.action.name());
+            json.key("afi").unsigned(routes.family.afi.into());
+            json.key("safi").unsigned(routes.family.safi.into());
+            route::nlri(json, routes.family, entry.octets, routes.action == Action::Withdraw);
+            json.close();
+        }
+    }
+    json.close_list();
 }
 
 fn notification(json: &mut Json<'_>, notification: &Notification<'_>) {
@@ -182,24 +215,6 @@ fn texts(json: &mut Json<'_>, key: &str, texts: impl Iterator<Item = impl std::f
     json.key(key).open_list();
     for text in texts {
         json.text(text);
-    }
-    json.close_list();
-}
-
-fn tlvs(json: &mut Json<'_>, tlvs: Tlvs<'_>, name: impl Fn(u16) -> Option<&'static str>) {
-    let mut tlvs = tlvs.flatten().peekable();
-    if tlvs.peek().is_none() {
-        return;
-    }
-    json.key("tlvs").open_list();
-    for tlv in tlvs {
-        json.open();
-        json.key("type").unsigned(tlv.kind.into());
-        if let Some(name) = name(tlv.kind) {
-            json.key("name").string(name);
-        }
-        json.key("value").text(tlv.text());
-        json.close();
     }
     json.close_list();
 }

@@ -10,7 +10,7 @@ use wire::cursor::Cursor;
 
 use super::flow::Row;
 use super::text::Json;
-use super::{Common, attribute, peer};
+use super::{Common, attribute, peer, tlv};
 
 /// Where the routes table has its columns. One a schema.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Layout {
     afi: Option<usize>,
     safi: Option<usize>,
     path_id: Option<usize>,
+    tlvs: Option<usize>,
     nlri: Option<usize>,
     attributes: Option<usize>,
 }
@@ -41,6 +42,7 @@ impl Layout {
             afi: at(RecordField::Afi),
             safi: at(RecordField::Safi),
             path_id: at(RecordField::PathId),
+            tlvs: at(RecordField::Tlvs),
             nlri: at(RecordField::Nlri),
             attributes: at(RecordField::Attributes),
         }
@@ -86,12 +88,15 @@ pub(super) fn route(json: &mut Json<'_>, common: &Common, layout: &Layout, row: 
         attribute::attributes(json, octets);
         json.close();
     }
+    if let Some(octets) = row.octets(layout.tlvs) {
+        tlv::of_nlri(json, octets);
+    }
     json.close();
     json.end_line();
 }
 
 /// Writes `prefix`, `rd` and `labels`, or `nlri`, as keys of the open object.
-fn nlri(json: &mut Json<'_>, family: Family, octets: &[u8], withdraw: bool) {
+pub(super) fn nlri(json: &mut Json<'_>, family: Family, octets: &[u8], withdraw: bool) {
     match read_nlri(family, octets, withdraw) {
         Some(Nlri::Prefix(prefix)) => json.key("prefix").text(prefix),
         Some(Nlri::Labeled(labeled)) => {

@@ -17,6 +17,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Discard, Self::Withdraw, Self::Reset];
+
     /// The name that records use.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -35,6 +35,18 @@ impl<'a> IndexedTlv<'a> {
         self.index & FLAG != 0
     }
 
+    /// Appends the TLV as on the wire.
+    pub fn write(&self, to: &mut impl Extend<u8>) {
+        let enterprise = self.enterprise.map(u32::to_be_bytes);
+        let enterprise = enterprise.as_ref().map_or(&[][..], |octets| octets);
+        let flag = if self.enterprise.is_some() { FLAG } else { 0 };
+        let length = u16::try_from(enterprise.len() + self.value.len()).unwrap_or(u16::MAX);
+        for number in [self.kind | flag, length, self.index] {
+            to.extend(number.to_be_bytes());
+        }
+        to.extend(enterprise.iter().chain(self.value).copied());
+    }
+
     /// The value, as what it is taken for.
     #[must_use]
     pub fn value(&self, meaning: Meaning) -> TlvValue<'a> {
@@ -177,6 +189,9 @@ mod tests {
         assert_eq!((own.enterprise, own.kind, own.index, own.value), (Some(9), 9, 1, &[0xaa, 0xbb][..]));
         assert_eq!(tlvs.next().unwrap().unwrap_err().offset, 76);
         assert!(tlvs.next().is_none());
+        let mut written = Vec::new();
+        [group, own].iter().for_each(|tlv| tlv.write(&mut written));
+        assert_eq!(written, &octets[..22]);
     }
 
     #[test]

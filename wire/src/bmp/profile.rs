@@ -60,6 +60,9 @@ impl Meaning {
 }
 
 impl Profile {
+    /// Every profile, at the place of its number.
+    pub const ALL: [Self; 4] = [Self::Draft21, Self::Draft20, Self::Pre20, Self::Draft06];
+
     /// What the TLV is under this profile. Path Status has no number of its own yet and takes one that is in use:
     /// its 4 or 6 octets tell it from a sequence number's 8.
     #[must_use]

@@ -8,7 +8,7 @@ use crate::cursor::Cursor;
 use crate::malformed::Malformed;
 
 /// Version 4's TLV that wraps the count and the statistics.
-const STATS_TLV: u16 = 1;
+pub const STATS_TLV: u16 = 1;
 
 /// Counters and gauges of a peer or a Loc-RIB (RFC 7854 section 4.8, RFC 8671, RFC 9972).
 #[derive(Debug, Clone, Copy)]
