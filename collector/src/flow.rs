@@ -19,6 +19,7 @@ mod column;
 mod time;
 mod sampling;
 mod options;
+mod announced;
 mod key;
 mod rows;
 pub(crate) mod waiting;

@@ -95,7 +95,7 @@ pub struct Settings {
     pub max_waiting_octets_per_worker: usize,
     /// How long data waits for its template, ns.
     pub max_waiting_ns: u64,
-    /// Options-derived entries (samplers, interfaces, VRFs) of one flow session.
+    /// Options-derived entries (samplers, interfaces, VRFs) of one flow session; elements that it describes, as many again.
     pub max_options_entries_per_exporter: usize,
     /// Error rows that one worker writes in a second; 0: no limit (captures).
     pub max_error_rows_per_second: u32,

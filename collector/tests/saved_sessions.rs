@@ -1,6 +1,5 @@
 //! A saved router with sFlow agents and UDP-notif publishers: octets that somebody changed are refused or read, and
 //! never make it panic, lose a unit or hold more than the limits allow.
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 #[path = "kit/agents.rs"]
 mod agents;

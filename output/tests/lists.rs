@@ -1,4 +1,5 @@
-//! Structured data of RFC 6313 as lines: lists of records are read by the exporter's other templates.
+//! What explains records beside their own template: lists of records (RFC 6313) are read by the exporter's other
+//! templates, elements of an enterprise by the exporter's descriptions (RFC 5610).
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 use std::net::SocketAddr;
@@ -79,4 +80,38 @@ fn a_template_that_comes_later_explains_later_lists() {
     let list = |key: &str, value: Value| json!({"subTemplateList": {"semantic": "undefined", "templateId": 300, key: value}});
     let expected = [list("octets", json!("06")), list("records", json!([{"protocolIdentifier": 6}]))];
     assert_eq!(fields(&[first.finish(), second.finish()]), expected);
+}
+
+#[test]
+fn elements_that_the_exporter_describes_have_names_and_types() {
+    let pen = 4_294_967_000;
+    let own = |id, length| Field { pen, id, length };
+    let flow = [own(1, 4), own(2, VARIABLE_LENGTH), own(3, 2), own(4, 2), own(1, 4)];
+    let record: [&[u8]; 5] = [&[0, 0, 1, 0], b"text", &[0, 7], &[0, 8], &[0, 0, 0, 9]];
+    // privateEnterpriseNumber, informationElementId, informationElementDataType, informationElementName.
+    let describes =
+        [Field::iana(346, 4), Field::iana(303, 2), Field::iana(339, 1), Field::iana(341, VARIABLE_LENGTH)];
+    let number = pen.to_be_bytes();
+    let mut first = Message::new(1_750_000_000, 0, 7);
+    first.template(256, &flow).options_template(300, 2, &describes).data(256, &flow, &[&record]);
+    let mut second = Message::new(1_750_000_000, 1, 7);
+    let described: [[&[u8]; 4]; 5] = [
+        [&number, &[0x80, 1], &[3], b"packetsSeen"],
+        [&number, &[0, 2], &[13], b"site/name"],
+        // A type that does not fit the length, a name that would break the line, and an element of IANA.
+        [&number, &[0, 3], &[18], b"address"],
+        [&number, &[0, 4], &[2], b"a\":1,\"b"],
+        [&[0; 4], &[0, 8], &[13], b"mine"],
+    ];
+    let described: Vec<&[&[u8]]> = described.iter().map(|record| &record[..]).collect();
+    second.data(300, &describes, &described).data(256, &flow, &[&record]);
+    let key = |id: u16| format!("e{pen}id{id}");
+    let before = json!({
+        key(1): "00000100", key(2): "74657874", key(3): "0007", key(4): "0008", format!("{}_2", key(1)): "00000009",
+    });
+    let name = |name: &str| format!("e{pen}:{name}");
+    let after = json!({
+        name("packetsSeen"): 256, name("site/name"): "text", key(3): "0007", key(4): "0008", name("packetsSeen_2"): 9,
+    });
+    assert_eq!(fields(&[first.finish(), second.finish()]), [before, after]);
 }

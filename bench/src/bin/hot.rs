@@ -36,7 +36,11 @@ fn flows(join: bool) -> u64 {
     }
     pipeline.flows(&input);
     counted(|| pipeline.flows(&input));
-    if let Some(n) = std::env::args().nth(2) { for _ in 0..n.parse::<u32>().unwrap_or(0) { pipeline.flows(&input); } }
+    if let Some(n) = std::env::args().nth(2) {
+        for _ in 0..n.parse::<u32>().unwrap_or(0) {
+            pipeline.flows(&input);
+        }
+    }
     input.messages.len() as u64
 }
 

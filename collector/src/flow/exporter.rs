@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+use super::announced::Announced;
 use super::header::Header;
 use super::options::Options;
 use super::template::Templates;
@@ -51,6 +52,7 @@ impl Key {
 #[derive(Debug, Default)]
 pub(crate) struct Knowledge {
     pub(crate) options: Options,
+    pub(crate) announced: Announced,
     /// Sampling rate by the configuration.
     pub(crate) sampling: Option<f64>,
     /// Route distinguishers of its VRFs by the configuration; those of this very router first.
@@ -64,7 +66,7 @@ impl Knowledge {
         let own = settings.vrfs.iter().filter(|vrf| vrf.router == Some(router));
         let every = settings.vrfs.iter().filter(|vrf| vrf.router.is_none());
         let vrfs = own.chain(every).map(|vrf| (vrf.vrf.clone(), vrf.rd)).collect();
-        Self { options: Options::default(), sampling, vrfs }
+        Self { options: Options::default(), announced: Announced::default(), sampling, vrfs }
     }
 
     /// The route distinguisher that the configuration gives to a VRF, by its number or by the name of options.

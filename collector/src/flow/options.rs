@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use wire::element::NETFLOW9_SCOPE_PEN;
 
+use super::announced::Describes;
 use super::place::{Place, Records};
 use super::plan::Found;
 use super::sampling::Rate;
@@ -24,6 +25,8 @@ pub(crate) struct Told {
     vrf_name: Option<Place>,
     distinguisher: Option<Place>,
     boot: Option<Place>,
+    /// Names and types of elements.
+    pub(crate) describes: Option<Describes>,
 }
 
 impl Told {
@@ -40,6 +43,7 @@ impl Told {
             vrf_name: found.first(236),
             distinguisher: found.first(90).filter(|place| place.length() == Some(8)),
             boot: found.first(160),
+            describes: Describes::of(found),
         }
     }
 }

@@ -109,7 +109,9 @@ fn fault(set: &DataSet<'_>, plan: &Plan, used: usize) -> Option<Malformed> {
 fn learn(plan: &Plan, records: &Records<'_>, knowledge: &mut Knowledge, turn: &mut Turn<'_>) {
     for row in 0..records.len() {
         let max = turn.settings.max_options_entries_per_exporter;
-        if !knowledge.options.learn(&plan.told, records, row, max) {
+        let told = knowledge.options.learn(&plan.told, records, row, max);
+        let described = plan.told.describes.is_none_or(|at| knowledge.announced.learn(at, records, row, max));
+        if !told || !described {
             turn.ledgers.flow_event(FlowEvent::OptionsEntryRefused);
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::announced::Announced;
 use super::exporter::{Exporter, Key};
 use super::options::Options;
 use super::waiting::WaitingSet;
@@ -22,6 +23,7 @@ struct SavedExporter {
     /// Id, octets, when learnt.
     templates: Vec<(u16, Vec<u8>, u64)>,
     options: Options,
+    announced: Announced,
     sequence: Sequence,
     waiting: Vec<WaitingSet>,
     last_seen_ns: u64,
@@ -39,6 +41,7 @@ impl Sessions {
             key: *key,
             templates: exporter.templates.iter().map(|(id, octets, at)| (id, octets.to_vec(), at)).collect(),
             options: exporter.knowledge.options.clone(),
+            announced: exporter.knowledge.announced.clone(),
             sequence: exporter.sequence.clone(),
             waiting: exporter.waiting.iter().cloned().collect(),
             last_seen_ns: exporter.last_seen_ns,
@@ -69,6 +72,7 @@ impl Sessions {
                 ledgers.set(protocol, if is_kept { SetEnd::Waiting } else { SetEnd::WaitingFull });
             }
             exporter.knowledge.options = one.options;
+            exporter.knowledge.announced = one.announced.restored(settings.max_options_entries_per_exporter);
             exporter.sequence = one.sequence;
             exporter.last_seen_ns = one.last_seen_ns;
             exporter.last_seen_unix_ns = one.last_seen_unix_ns;

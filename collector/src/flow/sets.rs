@@ -95,7 +95,8 @@ impl Work<'_, '_> {
     /// Makes rows of a data set; `None`: its template is not known.
     fn take(&mut self, set: &DataSet<'_>) -> Option<Taken> {
         let Shared { plans, scratch, .. } = &mut *self.shared;
-        let plan = self.exporter.templates.plan(set.template_id?, plans)?;
+        let plan =
+            self.exporter.templates.plan(set.template_id?, &self.exporter.knowledge.announced, plans)?;
         let knowledge = &mut self.exporter.knowledge;
         let taken = rows::take(set, plan, knowledge, plans, scratch, self.rib, self.turn);
         self.exporter.records += u64::from(taken.records);
@@ -187,7 +188,9 @@ impl Work<'_, '_> {
                 offset: kept.offset as usize,
             };
             let Shared { plans, scratch, .. } = &mut *self.shared;
-            let Some(plan) = self.exporter.templates.plan(template_id, plans).map(Arc::clone) else { return };
+            let Exporter { templates, knowledge, .. } = &mut *self.exporter;
+            let plan = templates.plan(template_id, &knowledge.announced, plans);
+            let Some(plan) = plan.map(Arc::clone) else { return };
             let mut turn = self.turn.at(kept.received);
             let knowledge = &mut self.exporter.knowledge;
             let taken = rows::take(&set, &plan, knowledge, plans, scratch, self.rib, &mut turn);

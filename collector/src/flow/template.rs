@@ -9,18 +9,21 @@ use hashbrown::HashMap;
 use wire::element::{DataType, lookup};
 use wire::ipfix::template::{Field, Template};
 
+use super::announced::Announced;
 use super::plan::{Plan, Plans};
 
 /// A template as the columns `template` and options contexts carry it.
 ///
 /// ```text
-/// | options 1, else 0 | scope field count 2 | field count 2 | fields 8 each | inner templates |
+/// | options 1, else 0 | scope field count 2 | field count 2 | fields 8 each | explanations |
 /// field: enterprise number 4, element id 2, length 2 (65535: variable); all big-endian
-/// inner template: | template id 2 | field count 2 | fields 8 each |
+/// explanation: | template id 2 | field count 2 | fields 8 each |                                an inner template
+///              | 0 2 | enterprise number 4 | element id 2 | type 1 | name length 1 | name |     an element
 /// ```
 /// Scope fields come first; those of NetFlow v9 have [`wire::element::NETFLOW9_SCOPE_PEN`]. Inner templates are
 /// there only where a field is a subTemplateList or subTemplateMultiList (RFC 6313): the exporter's other
-/// templates, by which the records of such lists are read.
+/// templates, by which the records of such lists are read. Elements are those that have no name in the registry and
+/// that the exporter has described (RFC 5610).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TemplateOctets<'a> {
     /// Whether it is an options template.
@@ -28,7 +31,26 @@ pub struct TemplateOctets<'a> {
     /// Leading fields that are scope.
     pub scope_count: u16,
     fields: FieldOctets<'a>,
-    inner: &'a [u8],
+    explanations: &'a [u8],
+}
+
+/// What an exporter says of an element of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described<'a> {
+    /// Private enterprise number.
+    pub pen: u32,
+    /// Element id.
+    pub id: u16,
+    /// Its type.
+    pub data_type: DataType,
+    /// Its name: ASCII that needs no escapes.
+    pub name: &'a str,
+}
+
+/// One explanation behind the fields of a template.
+enum Explanation<'a> {
+    Inner(u16, FieldOctets<'a>),
+    Element(Described<'a>),
 }
 
 /// Fields, each as its octets.
@@ -36,27 +58,34 @@ type FieldOctets<'a> = &'a [[u8; Field::OCTETS]];
 
 /// Inner templates that one template carries at most, lowest ids first.
 const MAX_INNER: usize = 64;
-/// Octets of a template with its inner ones at which no more are added.
+/// Octets of a template with its explanations at which no more are added.
 const MAX_OCTETS: usize = 16 * 1024;
+/// What stands in the place of an inner template's id for an element.
+const ELEMENT: u16 = 0;
 
 impl<'a> TemplateOctets<'a> {
     /// Reads the octets of a column or context. `None` if they are not a template's.
     #[must_use]
     pub fn read(octets: &'a [u8]) -> Option<Self> {
         let (&[options, scope_high, scope_low], rest) = octets.split_first_chunk()?;
-        let (fields, inner) = split_fields(rest)?;
-        let mut left = inner;
+        let (fields, explanations) = split_fields(rest)?;
+        let mut left = explanations;
         while !left.is_empty() {
-            (_, _, left) = split_inner(left)?;
+            (_, left) = split_explanation(left)?;
         }
         let scope_count = u16::from_be_bytes([scope_high, scope_low]);
-        Some(Self { is_options: options != 0, scope_count, fields, inner })
+        Some(Self { is_options: options != 0, scope_count, fields, explanations })
     }
 
-    /// The octets of a template without its inner ones.
+    /// The octets of a template without its explanations.
     pub(crate) fn own(octets: &'a [u8]) -> &'a [u8] {
-        let inner = Self::read(octets).map_or(0, |template| template.inner.len());
-        octets.get(..octets.len() - inner).unwrap_or(octets)
+        let explanations = Self::read(octets).map_or(0, |template| template.explanations.len());
+        octets.get(..octets.len() - explanations).unwrap_or(octets)
+    }
+
+    /// Whether its exporter may describe some of its fields.
+    fn has_unknown(&self) -> bool {
+        self.fields().any(is_unknown)
     }
 
     /// Whether records of another template can stand in its fields.
@@ -69,11 +98,28 @@ impl<'a> TemplateOctets<'a> {
 
     /// The inner templates with their ids, by ascending id.
     pub fn inner(&self) -> impl Iterator<Item = (u16, Vec<Field>)> + use<'a> {
-        let mut left = self.inner;
+        self.explanations().filter_map(|explanation| match explanation {
+            Explanation::Inner(id, fields) => {
+                Some((id, fields.iter().map(|octets| Field::from_octets(*octets)).collect()))
+            }
+            Explanation::Element(_) => None,
+        })
+    }
+
+    /// The elements that the exporter has described.
+    pub fn described(&self) -> impl Iterator<Item = Described<'a>> + use<'a> {
+        self.explanations().filter_map(|explanation| match explanation {
+            Explanation::Element(described) => Some(described),
+            Explanation::Inner(..) => None,
+        })
+    }
+
+    fn explanations(&self) -> impl Iterator<Item = Explanation<'a>> + use<'a> {
+        let mut left = self.explanations;
         std::iter::from_fn(move || {
-            let (id, fields, rest) = split_inner(left)?;
+            let (explanation, rest) = split_explanation(left)?;
             left = rest;
-            Some((id, fields.iter().map(|octets| Field::from_octets(*octets)).collect()))
+            Some(explanation)
         })
     }
 
@@ -114,11 +160,30 @@ fn split_fields(octets: &[u8]) -> Option<(FieldOctets<'_>, &[u8])> {
     Some((fields.as_chunks().0, rest))
 }
 
-/// The first of some inner templates: its id and fields, and the others.
-fn split_inner(octets: &[u8]) -> Option<(u16, FieldOctets<'_>, &[u8])> {
+/// The first of some explanations, and the others.
+fn split_explanation(octets: &[u8]) -> Option<(Explanation<'_>, &[u8])> {
     let (id, rest) = octets.split_first_chunk()?;
-    let (fields, rest) = split_fields(rest)?;
-    Some((u16::from_be_bytes(*id), fields, rest))
+    let id = u16::from_be_bytes(*id);
+    if id != ELEMENT {
+        let (fields, rest) = split_fields(rest)?;
+        return Some((Explanation::Inner(id, fields), rest));
+    }
+    let (pen, rest) = rest.split_first_chunk()?;
+    let (id, rest) = rest.split_first_chunk()?;
+    let (&[data_type, length], rest) = rest.split_first_chunk()?;
+    let (name, rest) = rest.split_at_checked(usize::from(length))?;
+    let described = Described {
+        pen: u32::from_be_bytes(*pen),
+        id: u16::from_be_bytes(*id),
+        data_type: DataType::from_code(data_type)?,
+        name: std::str::from_utf8(name).ok()?,
+    };
+    Some((Explanation::Element(described), rest))
+}
+
+/// Whether the registry has no name for an element of an enterprise.
+fn is_unknown(field: Field) -> bool {
+    field.pen != 0 && lookup(field.pen, field.id).is_none()
 }
 
 /// The templates of one exporter.
@@ -127,7 +192,7 @@ pub(crate) struct Templates {
     by_id: HashMap<u16, Entry>,
     /// No template was learnt before this, monotonic ns.
     oldest_ns: Option<u64>,
-    /// Counts changes of the table: plans of templates with lists are made anew after one.
+    /// Counts changes of the table: plans of templates that need explanations are made anew after one.
     changes: u64,
 }
 
@@ -135,8 +200,8 @@ pub(crate) struct Templates {
 struct Entry {
     plan: Arc<Plan>,
     learnt_ns: u64,
-    /// For a template with lists: the state of the table that its inner templates are of.
-    lists_as_of: Option<u64>,
+    /// For a template that needs explanations: the changes that those it has are of.
+    explained_as_of: Option<u64>,
 }
 
 /// What became of a template.
@@ -157,33 +222,64 @@ impl Templates {
     }
 
     /// The plan of a template.
-    pub(crate) fn plan(&mut self, id: u16, plans: &mut Plans) -> Option<&Arc<Plan>> {
-        let changes = self.changes;
-        if self.by_id.get(&id)?.lists_as_of.is_some_and(|as_of| as_of != changes) {
-            self.put_inner(id, plans);
+    pub(crate) fn plan(&mut self, id: u16, announced: &Announced, plans: &mut Plans) -> Option<&Arc<Plan>> {
+        // Both only grow, so no two states have the same sum.
+        let changes = self.changes.wrapping_add(announced.changes());
+        if self.by_id.get(&id)?.explained_as_of.is_some_and(|as_of| as_of != changes) {
+            self.explain(id, changes, announced, plans);
         }
         self.by_id.get(&id).map(|entry| &entry.plan)
     }
 
-    /// Gives a template with lists the inner templates of this moment.
-    fn put_inner(&mut self, id: u16, plans: &mut Plans) {
+    /// Gives a template the explanations of this moment: inner templates if it has lists, and descriptions of
+    /// elements.
+    fn explain(&mut self, id: u16, changes: u64, announced: &Announced, plans: &mut Plans) {
+        let Some(template) = self.by_id.get(&id).and_then(|entry| TemplateOctets::read(entry.plan.octets()))
+        else {
+            return;
+        };
         let Some(entry) = self.by_id.get(&id) else { return };
         let mut octets = TemplateOctets::own(entry.plan.octets()).to_vec();
+        let mut described: Vec<Field> = template.fields().filter(|field| is_unknown(*field)).collect();
+        if template.has_lists() {
+            self.add_inner(&mut octets, &mut described);
+        }
+        described.sort_unstable_by_key(|field| (field.pen, field.id));
+        described.dedup_by_key(|field| (field.pen, field.id));
+        for Field { pen, id, .. } in described {
+            let Some(announcement) = announced.get(pen, id) else { continue };
+            if octets.len() + announcement.name.len() > MAX_OCTETS {
+                break;
+            }
+            octets.extend(ELEMENT.to_be_bytes());
+            octets.extend(pen.to_be_bytes());
+            octets.extend(id.to_be_bytes());
+            octets.push(announcement.data_type);
+            octets.push(u8::try_from(announcement.name.len()).unwrap_or(u8::MAX));
+            octets.extend_from_slice(&announcement.name);
+        }
+        let plan = plans.plan(&octets);
+        if let (Some(entry), Some(plan)) = (self.by_id.get_mut(&id), plan) {
+            entry.plan = plan;
+            entry.explained_as_of = Some(changes);
+        }
+    }
+
+    /// Appends the exporter's other templates, and what in them has no name.
+    fn add_inner(&self, octets: &mut Vec<u8>, described: &mut Vec<Field>) {
         let mut others: Vec<_> = self.by_id.iter().filter(|(_, entry)| !entry.plan.is_options).collect();
         others.sort_unstable_by_key(|(id, _)| **id);
         for (id, entry) in others.into_iter().take(MAX_INNER) {
+            let own = TemplateOctets::own(entry.plan.octets());
             // Behind the octets for options and scope.
-            let inner = TemplateOctets::own(entry.plan.octets()).get(3..).unwrap_or_default();
+            let inner = own.get(3..).unwrap_or_default();
             if octets.len() + inner.len() > MAX_OCTETS {
                 break;
             }
             octets.extend(id.to_be_bytes());
             octets.extend_from_slice(inner);
-        }
-        let plan = plans.plan(&octets);
-        if let (Some(entry), Some(plan)) = (self.by_id.get_mut(&id), plan) {
-            entry.plan = plan;
-            entry.lists_as_of = Some(self.changes);
+            let fields = TemplateOctets::read(own).into_iter().flat_map(|template| template.fields());
+            described.extend(fields.filter(|field| is_unknown(*field)));
         }
     }
 
@@ -197,9 +293,10 @@ impl Templates {
         }
         let plan = plans.plan(octets)?;
         self.oldest_ns = Some(self.oldest_ns.map_or(now_ns, |oldest_ns| oldest_ns.min(now_ns)));
-        let has_lists = plans.wants_templates() && TemplateOctets::read(octets)?.has_lists();
-        // No table is in state 0, so that inner templates are looked for when first needed.
-        let entry = Entry { plan, learnt_ns: now_ns, lists_as_of: has_lists.then_some(0) };
+        let template = TemplateOctets::read(octets)?;
+        let needs_more = plans.wants_templates() && (template.has_lists() || template.has_unknown());
+        // No table is in state 0, so that explanations are looked for when first needed.
+        let entry = Entry { plan, learnt_ns: now_ns, explained_as_of: needs_more.then_some(0) };
         self.changes += 1;
         let before = self.by_id.insert(id, entry);
         Some(if before.is_some() { Learnt::Changed } else { Learnt::New })
@@ -286,7 +383,7 @@ mod tests {
         let mut templates = Templates::default();
         let (list, one) = ([Field::iana(292, 0xffff)], [Field::iana(8, 4), Field::iana(4, 1)]);
         let inner = |templates: &mut Templates, plans: &mut Plans| -> Vec<_> {
-            let plan = Arc::clone(templates.plan(256, plans).unwrap());
+            let plan = Arc::clone(templates.plan(256, &Announced::default(), plans).unwrap());
             TemplateOctets::read(plan.octets()).unwrap().inner().collect()
         };
         templates.learn(256, &octets(&list), &mut plans, 1);
@@ -296,7 +393,7 @@ mod tests {
         assert_eq!(inner(&mut templates, &mut plans), both);
         assert_eq!(templates.learn(256, &octets(&list), &mut plans, 2), Some(Learnt::Same));
         assert_eq!(inner(&mut templates, &mut plans), both);
-        let plan = Arc::clone(templates.plan(256, &mut plans).unwrap());
+        let plan = Arc::clone(templates.plan(256, &Announced::default(), &mut plans).unwrap());
         for length in octets(&list).len() + 1..plan.octets().len() {
             let cut = TemplateOctets::read(&plan.octets()[..length]);
             assert!(cut.is_none_or(|template| template.inner().count() == 1));

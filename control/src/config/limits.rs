@@ -52,7 +52,7 @@ limits! {
     max_waiting_octets_per_worker: usize = 67_108_864, 0..=1_099_511_627_776;
     /// How long data waits for its template.
     max_waiting_s: u64 = 60, 1..=86_400;
-    /// Samplers, interfaces and VRFs known of one flow session.
+    /// Samplers, interfaces and VRFs known of one flow session; elements that it describes, as many again.
     max_options_entries_per_exporter: usize = 16_384, 1..=16_777_216;
     /// Error rows that one worker writes in a second; 0: no limit.
     max_error_rows_per_second: u32 = 100, 0..=4_294_967_295;

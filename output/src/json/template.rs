@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use collector::flow::template::TemplateOctets;
+use collector::flow::template::{Described, TemplateOctets};
 use hashbrown::HashMap;
 use wire::element::{DataType, Name, lookup};
 use wire::ipfix::template::Field;
@@ -41,12 +41,14 @@ pub(super) type Inner = HashMap<u16, Prepared>;
 impl Prepared {
     fn new(octets: &[u8]) -> Option<Self> {
         let template = TemplateOctets::read(octets)?;
-        let inner = template.inner().map(|(id, fields)| (id, Self::of(fields.into(), 0))).collect();
+        let described: Vec<Described<'_>> = template.described().collect();
+        let inner =
+            template.inner().map(|(id, fields)| (id, Self::of(fields.into(), 0, &described))).collect();
         let fields = template.fields().collect();
-        Some(Self { inner, ..Self::of(fields, template.scope_count.into()) })
+        Some(Self { inner, ..Self::of(fields, template.scope_count.into(), &described) })
     }
 
-    fn of(wire: Box<[Field]>, scope_count: usize) -> Self {
+    fn of(wire: Box<[Field]>, scope_count: usize, described: &[Described<'_>]) -> Self {
         let mut seen: HashMap<(u32, u16), u32> = HashMap::new();
         let mut text = String::new();
         let mut key = |name: std::fmt::Arguments<'_>, nth: u32| {
@@ -65,20 +67,30 @@ impl Prepared {
                 let nth = seen.entry((field.pen, field.id)).or_default();
                 *nth += 1;
                 let name = Name { pen: field.pen, id: field.id };
+                let described = description(described, field);
+                let data_type = lookup(field.pen, field.id).map(|element| element.data_type);
                 PreparedField {
                     field,
-                    key: if (field.pen, field.id) == PADDING {
-                        Box::default()
-                    } else {
-                        key(format_args!("{name}"), *nth)
+                    key: match described {
+                        _ if (field.pen, field.id) == PADDING => Box::default(),
+                        Some(described) => key(format_args!("e{}:{}", field.pen, described.name), *nth),
+                        None => key(format_args!("{name}"), *nth),
                     },
                     raw_key: key(format_args!("{}", wire::element::Unnamed(name)), *nth),
-                    data_type: lookup(field.pen, field.id).map(|element| element.data_type),
+                    data_type: data_type.or(described.map(|described| described.data_type)),
                 }
             })
             .collect();
         Self { scope_count, fields, wire, inner: Inner::new() }
     }
+}
+
+/// What the exporter says of a field that has no name in the registry, unless it gives the name to two elements:
+/// the key is `e<PEN>:name`, so that it can be no other's.
+fn description<'d>(described: &'d [Described<'d>], field: Field) -> Option<&'d Described<'d>> {
+    let found = described.iter().find(|one| (one.pen, one.id) == (field.pen, field.id))?;
+    let namesakes = described.iter().filter(|one| (one.pen, one.name) == (found.pen, found.name));
+    (lookup(field.pen, field.id).is_none() && namesakes.count() == 1).then_some(found)
 }
 
 /// Prepared templates by their octets. One an encoder.
