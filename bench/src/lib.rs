@@ -15,5 +15,6 @@ pub mod digest;
 pub mod figure;
 pub mod pipeline;
 pub mod bmp;
+pub mod generate;
 #[cfg(feature = "peers")]
 pub mod peer;
