@@ -22,11 +22,11 @@ mod socket;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use rtnetlink::packet_core::NetlinkPayload;
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::LinkMessage;
-use rtnetlink::packet_route::neighbour::NeighbourMessage;
+use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::neighbour::NeighbourMessage;
 
 pub use follow::Follower;
 pub use link::{Link, Shape};
@@ -54,6 +54,9 @@ pub struct KernelState {
     /// For each link how many links had gone when it came: another number is another device, though the kernel
     /// gave it the same index.
     pub generations: BTreeMap<u32, u32>,
+    /// Addresses that a dump showed while the kernel still asked whether somebody else has them; the event comes when
+    /// nobody has.
+    pub(crate) tentative: BTreeSet<(u32, IpAddr)>,
     /// Links that have gone so far.
     pub(crate) gone: u32,
     /// A bridge's VLANs have changed in a way that no event tells.
@@ -95,18 +98,23 @@ impl KernelState {
         self.links.values().find(|link| link.name == device)?.kind.as_deref()
     }
 
-    /// Whether tables made of the other state would be the same: all but neighbours, whose state the kernel changes
-    /// all the time, and generations, which no dump tells.
+    /// One thing in which tables made of the other state would be different: all but neighbours, whose state the kernel
+    /// changes all the time, and generations, which no dump tells.
     #[must_use]
-    pub fn agrees_with(&self, other: &Self) -> bool {
-        self.links == other.links
-            && self.addresses == other.addresses
-            && self.stations == other.stations
-            && self.legs == other.legs
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        first("link", &self.links, &other.links)
+            .or_else(|| first("station", &self.stations, &other.stations))
+            .or_else(|| first("legs of bond", &self.legs, &other.legs))
+            .or_else(|| {
+                let mut addresses = self.addresses.symmetric_difference(&other.addresses);
+                // One that is asked about anew when its link comes up stays ours.
+                let address = addresses.find(|address| !other.tentative.contains(address))?;
+                Some(format!("address {address:?}"))
+            })
     }
 
     /// Gives each link the generation that the same link had in an earlier state, or a new one.
-    pub(crate) fn descend_from(&mut self, earlier: &Self) {
+    pub fn descend_from(&mut self, earlier: &Self) {
         self.gone = earlier.gone.wrapping_add(1);
         for (index, link) in &self.links {
             let same =
@@ -132,7 +140,18 @@ impl KernelState {
             RouteNetlinkMessage::NewLink(link) => self.set_link(link),
             RouteNetlinkMessage::DelLink(link) => self.remove_link(link),
             RouteNetlinkMessage::NewAddress(address) => {
-                local(address).is_some_and(|ip| self.addresses.insert((address.header.index, ip)))
+                let key = local(address).map(|ip| (address.header.index, ip));
+                match key {
+                    Some(key) if is_tentative(address) => {
+                        self.tentative.insert(key);
+                        false
+                    }
+                    Some(key) => {
+                        self.tentative.remove(&key);
+                        self.addresses.insert(key)
+                    }
+                    None => false,
+                }
             }
             RouteNetlinkMessage::DelAddress(address) => {
                 local(address).is_some_and(|ip| self.addresses.remove(&(address.header.index, ip)))
@@ -197,13 +216,14 @@ impl KernelState {
     fn remove_link(&mut self, message: &LinkMessage) -> bool {
         let index = message.header.index;
         // A port that leaves its bridge is no link that goes.
-        if message.header.interface_family == rtnetlink::packet_route::AddressFamily::Bridge {
+        if message.header.interface_family == netlink_packet_route::AddressFamily::Bridge {
             let held = self.links.get_mut(&index);
             return held.is_some_and(|link| !std::mem::take(&mut link.vlans).is_empty());
         }
         // What belongs to a link goes with it; the kernel may say so only afterwards.
         let (addresses, stations) = (self.addresses.len(), self.stations.len());
         self.addresses.retain(|(of, _)| *of != index);
+        self.tentative.retain(|(of, _)| *of != index);
         self.stations.retain(|key, station| key.bridge != index && station.port != index);
         self.neighbours.retain(|(of, _), _| *of != index);
         self.legs.remove(&index);
@@ -233,6 +253,24 @@ impl KernelState {
     }
 }
 
+fn is_tentative(message: &AddressMessage) -> bool {
+    message.attributes.iter().any(|attribute| match attribute {
+        AddressAttribute::Flags(flags) => flags.contains(AddressFlags::Tentative),
+        _ => false,
+    })
+}
+
+/// The first entry that is not the same in both.
+fn first<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    what: &str,
+    ours: &BTreeMap<K, V>,
+    theirs: &BTreeMap<K, V>,
+) -> Option<String> {
+    let mut keys = ours.keys().chain(theirs.keys());
+    let key = keys.find(|key| ours.get(key) != theirs.get(key))?;
+    Some(format!("{what} {key:?}: {:?} is {:?}", ours.get(key), theirs.get(key)))
+}
+
 /// Our end: `IFA_LOCAL` where there is one, since `IFA_ADDRESS` of a point-to-point link is the other end.
 fn local(message: &AddressMessage) -> Option<IpAddr> {
     let mut address = None;
@@ -249,7 +287,7 @@ fn local(message: &AddressMessage) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtnetlink::packet_route::link::LinkAttribute;
+    use netlink_packet_route::link::LinkAttribute;
 
     fn address(index: u32, attributes: Vec<AddressAttribute>) -> AddressMessage {
         let mut message = AddressMessage::default();

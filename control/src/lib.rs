@@ -18,6 +18,8 @@ pub mod steering;
 pub mod sockets;
 pub mod kernel;
 pub mod reconcile;
+pub mod mirror;
+pub mod neighbours;
 pub mod nic;
 pub mod host;
 pub mod totals;

@@ -123,6 +123,7 @@ pub(crate) fn text(control: &Control) -> String {
     page.sample("millrace_dataplane_starts_total", &[], control.dataplane.generation);
     page.family("millrace_netlink_dumps_total", "counter", "Times that links and addresses were read whole.");
     page.sample("millrace_netlink_dumps_total", &[], control.follower.dumps());
+    forwarding(&mut page, control);
     page.family("millrace_uptime_seconds", "gauge", "Seconds since the control process began.");
     page.sample("millrace_uptime_seconds", &[], control.started.elapsed().as_secs());
     page.family(
@@ -175,6 +176,61 @@ fn packets(page: &mut Page, totals: &Totals) {
         &[("path", "kernel")],
         totals.sockets.iter().map(|socket| socket.received).sum::<u64>(),
     );
+}
+
+fn forwarding(page: &mut Page, control: &Control) {
+    let audit = &control.audit;
+    page.family("millrace_audits_total", "counter", "Comparisons of the maps with the kernel.");
+    page.sample("millrace_audits_total", &[], audit.runs);
+    let name = "millrace_audit_divergences_total";
+    page.family(name, "counter", "What a comparison found and mended: missed_events, map_entries.");
+    page.sample(name, &[("what", "missed_events")], audit.missed_events);
+    page.sample(name, &[("what", "map_entries")], audit.entries);
+    if !control.config.forwards() {
+        return;
+    }
+    let name = "millrace_port_frames_total";
+    page.family(name, "counter", "Frames by the port on which they arrived, and how they ended there.");
+    let programs = control.plane.programs.as_ref();
+    let ports = programs.and_then(|programs| programs.tables.forwarding.port_ends.list().ok());
+    let ports: Vec<_> = ports
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(index, counted)| {
+            Some((control.follower.state().links.get(&index)?.name.clone(), counted))
+        })
+        .collect();
+    for (port, counted) in &ports {
+        for (end, count) in PacketEnd::ALL.iter().zip(&counted.ends).filter(|(_, count)| **count != 0) {
+            page.sample(name, &[("port", port), ("end", end.name())], count);
+        }
+    }
+    let name = "millrace_port_sent_frames_total";
+    page.family(name, "counter", "Frames redirected to a port.");
+    for (port, counted) in &ports {
+        page.sample(name, &[("port", port)], counted.sent);
+    }
+    let held = &control.plane.held.forward;
+    let name = "millrace_forward_entries";
+    page.family(name, "gauge", "Entries of the tables of forwarding.");
+    let tables = [
+        ("ports", held.members.len()),
+        ("arrivals", held.ingress.len()),
+        ("departures", held.egress.len()),
+        ("stations", held.stations.len()),
+        ("left_out", held.left_out),
+    ];
+    for (table, entries) in tables {
+        page.sample(name, &[("table", table)], entries);
+    }
+    let name = "millrace_forward_entries_refused_total";
+    page.family(name, "counter", "Entries of forwarding that a map did not take.");
+    page.sample(name, &[], control.plane.refused);
+    page.family("millrace_neighbours_kept", "gauge", "Neighbours of next hops in use that are kept fresh.");
+    page.sample("millrace_neighbours_kept", &[], audit.kept.len());
+    let name = "millrace_neighbours_refused_total";
+    page.family(name, "counter", "Changes of neighbours that the kernel refused.");
+    page.sample(name, &[], audit.refused);
 }
 
 fn units(page: &mut Page, totals: &Totals) {

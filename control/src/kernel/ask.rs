@@ -1,10 +1,13 @@
-//! One link, asked for by its index without a runtime: what the kernel says of it now.
+//! One question or one change, answered at once: a link by its index, a neighbour's upkeep.
 //!
-//! Of the network namespace of the calling thread, whatever `/sys` is mounted there.
+//! Of the network namespace of the calling thread, whatever `/sys` is mounted there. Without a runtime.
 
-use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::KernelError;
@@ -14,24 +17,9 @@ use super::KernelError;
 /// # Errors
 /// When there is no link of that index or the kernel does not answer.
 pub fn link(index: u32) -> Result<LinkMessage, KernelError> {
-    let mut socket = Socket::new(NETLINK_ROUTE).map_err(KernelError::Open)?;
-    socket.bind_auto().map_err(KernelError::Open)?;
-    socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::Open)?;
     let mut link = LinkMessage::default();
     link.header.index = index;
-    let mut request = NetlinkMessage::new(
-        NetlinkHeader::default(),
-        NetlinkPayload::from(RouteNetlinkMessage::GetLink(link)),
-    );
-    request.header.flags = NLM_F_REQUEST;
-    request.finalize();
-    let mut octets = vec![0; request.buffer_len()];
-    request.serialize(&mut octets);
-    socket.send(&octets, 0).map_err(KernelError::Open)?;
-    let (answer, _) = socket.recv_from_full().map_err(KernelError::Open)?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
-        .map_err(|error| KernelError::Answer(error.to_string()))?;
-    match answer.payload {
+    match answer(RouteNetlinkMessage::GetLink(link), NLM_F_REQUEST)? {
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(link),
         NetlinkPayload::Error(error) => Err(KernelError::Answer(error.to_string())),
         other => Err(KernelError::Answer(format!("unexpected answer {other:?}"))),
@@ -50,4 +38,35 @@ pub fn received(index: u32) -> Result<u64, KernelError> {
         _ => None,
     });
     counted.ok_or_else(|| KernelError::Answer("a link without statistics".into()))
+}
+
+/// Makes a neighbour or changes its flags; its MAC address stays what the kernel knows.
+///
+/// # Errors
+/// When the kernel refuses (without CAP_NET_ADMIN, or when the device is gone).
+pub fn set_neighbour(neighbour: NeighbourMessage) -> Result<(), KernelError> {
+    let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    match answer(RouteNetlinkMessage::NewNeighbour(neighbour), flags)? {
+        NetlinkPayload::Error(error) if error.code.is_some() => Err(KernelError::Answer(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+fn answer(
+    message: RouteNetlinkMessage,
+    flags: u16,
+) -> Result<NetlinkPayload<RouteNetlinkMessage>, KernelError> {
+    let mut socket = Socket::new(NETLINK_ROUTE).map_err(KernelError::Open)?;
+    socket.bind_auto().map_err(KernelError::Open)?;
+    socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::Open)?;
+    let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
+    request.header.flags = flags;
+    request.finalize();
+    let mut octets = vec![0; request.buffer_len()];
+    request.serialize(&mut octets);
+    socket.send(&octets, 0).map_err(KernelError::Open)?;
+    let (answer, _) = socket.recv_from_full().map_err(KernelError::Open)?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
+        .map_err(|error| KernelError::Answer(error.to_string()))?;
+    Ok(answer.payload)
 }

@@ -36,12 +36,12 @@ impl std::fmt::Debug for Follower {
 }
 
 /// What a comparison with the kernel found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compared {
     /// The state is the kernel's.
     Equal,
-    /// It was not, though no event was lost, and has been replaced.
-    Replaced,
+    /// It was not, though no event was lost, and has been replaced: one thing that was different.
+    Replaced(String),
     /// The kernel changes faster than it can be compared.
     Moving,
 }
@@ -127,17 +127,16 @@ impl Follower {
             let fresh = dump::once()?;
             let moved = self.drain()?;
             if self.lost {
+                self.read_anew()?;
                 return Ok(Compared::Moving);
             }
             if self.state.vlans_unknown {
                 dump::vlans(&mut self.state)?;
             }
-            if self.state.agrees_with(&fresh) {
-                return Ok(Compared::Equal);
-            }
+            let Some(difference) = self.state.difference(&fresh) else { return Ok(Compared::Equal) };
             if moved == 0 {
                 self.replace(fresh);
-                return Ok(Compared::Replaced);
+                return Ok(Compared::Replaced(difference));
             }
         }
         Ok(Compared::Moving)

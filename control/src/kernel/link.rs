@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::link::{
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::link::{
     AfSpecBridge, BondMode, BondPortState, BondXmitHashPolicy, BridgePortState, BridgeVlanInfoFlags,
     InfoBond, InfoBondPort, InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVlan, InfoVrf,
     LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MiiStatus, VlanProtocol,
@@ -34,7 +34,7 @@ pub struct Link {
     pub kind: Option<String>,
     /// What its kind makes of it.
     pub shape: Shape,
-    /// Index of the device that it lies on, in this network namespace.
+    /// Of a VLAN: index of the device that it lies on, in this network namespace.
     pub lower: Option<u32>,
     /// Index of the bond, bridge or VRF that it belongs to.
     pub master: Option<u32>,
@@ -153,7 +153,8 @@ pub(super) fn read(message: &LinkMessage) -> Said {
             _ => {}
         }
     }
-    if foreign {
+    // Of other kinds it is another relation: the other end of a veth, what a tunnel goes over.
+    if foreign || !matches!(link.shape, Shape::Vlan { .. }) {
         link.lower = None;
     }
     // Messages of other families carry no whole link.
@@ -229,7 +230,7 @@ fn bond(attributes: &[InfoBond]) -> Shape {
                 bond.4 = infos
                     .iter()
                     .find_map(|info| match info {
-                        rtnetlink::packet_route::link::BondAdInfo::Aggregator(id) => Some(*id),
+                        netlink_packet_route::link::BondAdInfo::Aggregator(id) => Some(*id),
                         _ => None,
                     })
                     .unwrap_or(0);

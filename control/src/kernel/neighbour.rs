@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
-use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::neighbour::{
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 
@@ -99,7 +99,7 @@ pub(super) fn read(message: &NeighbourMessage) -> About {
             NeighbourAttribute::Vlan(id) => vlan = *id,
             NeighbourAttribute::Controller(index) => bridge = Some(*index),
             NeighbourAttribute::ExtFlags(flags) => {
-                managed = flags.contains(rtnetlink::packet_route::neighbour::NeighbourExtFlags::Managed);
+                managed = flags.contains(netlink_packet_route::neighbour::NeighbourExtFlags::Managed);
             }
             _ => {}
         }

@@ -11,6 +11,8 @@ pub(crate) mod plane;
 mod dataplane;
 mod reading;
 mod reception;
+mod audit;
+mod fib;
 mod exporters;
 mod held;
 mod places;
@@ -140,6 +142,8 @@ pub(crate) struct Control {
     /// What one dataplane process has left for the next.
     held: Held,
     pub(crate) reloads: Reloads,
+    /// Comparisons of maps and kernel.
+    pub(crate) audit: audit::Audit,
 }
 
 impl Control {
@@ -223,6 +227,7 @@ impl Control {
             exporters: Exporters::default(),
             held,
             reloads: Reloads::default(),
+            audit: audit::Audit::default(),
         };
         if !again {
             control.base = control.baseline();
@@ -271,7 +276,10 @@ impl Control {
                     self.reconcile();
                 }
                 Some(question) = self.questions.recv() => self.answer(question),
-                _ = second.tick() => self.settle(),
+                _ = second.tick() => {
+                    self.settle();
+                    self.look_after();
+                }
             }
             if self.stopping.is_some_and(|until| self.dataplane.is_gone() || Instant::now() >= until) {
                 return self.end();
@@ -330,6 +338,7 @@ impl Control {
         self.settle_rings();
         let totals = self.totals();
         let line = answers::counters(&totals);
+        self.audit.kept.release_all();
         if let Err(error) = self.plane.remove() {
             tracing::error!("{error}");
         }

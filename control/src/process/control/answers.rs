@@ -32,6 +32,10 @@ pub enum What {
     Steering,
     /// Devices: index, XDP mode, RX queues, rings.
     Devices,
+    /// How frames are forwarded: arrivals, ways out, stations, ports, as the maps hold them and as the kernel is.
+    Fib,
+    /// Neighbours of devices that packets leave through, and who uses them.
+    Neighbours,
     /// Flow sessions: versions, templates, sequence numbers.
     Sessions,
     /// Templates of flow sessions.
@@ -59,6 +63,8 @@ impl What {
             | Self::Exporters
             | Self::Steering
             | Self::Devices
+            | Self::Fib
+            | Self::Neighbours
             | Self::Addresses
             | Self::Counters => None,
         }
@@ -98,6 +104,8 @@ impl Control {
             What::Exporters => self.show_exporters(),
             What::Steering => self.steering(),
             What::Devices => self.devices(),
+            What::Fib => self.show_fib(),
+            What::Neighbours => self.show_neighbours(),
             // Answered by the workers.
             What::Sessions | What::Templates | What::Peers | What::Rib => Vec::new(),
             What::Addresses => self.addresses(),
@@ -211,6 +219,9 @@ impl Control {
     }
 
     fn devices(&self) -> Vec<Value> {
+        let programs = self.plane.programs.as_ref();
+        let ports = programs.and_then(|programs| programs.tables.forwarding.port_ends.list().ok());
+        let ports = ports.unwrap_or_default();
         let each = self.config.devices.iter();
         each.map(|name| {
             let kind = self.follower.state().kind(name);
@@ -223,6 +234,9 @@ impl Control {
                 self.plane.rings.iter().filter(|ring| ring.device == *name).map(|ring| ring.row).collect();
             let rings = self.dataplane.rings.iter().filter(|((row, _), _)| rows.contains(row));
             let zero_copy = rings.clone().filter(|(_, zero_copy)| **zero_copy).count();
+            let forwards = self.plane.held.forward.members.contains_key(&nic.index);
+            let counted = ports.get(&nic.index).cloned().unwrap_or_default();
+            let of_kernel = crate::kernel::ask::received(nic.index).ok();
             json!({
                 "device": name,
                 "index": nic.index,
@@ -234,6 +248,10 @@ impl Control {
                 "rings": rings.count(),
                 "zeroCopy": zero_copy,
                 "nicDropped": nic.dropped,
+                "forwards": forwards,
+                "framesByKernel": of_kernel,
+                "frames": counted.ends.iter().sum::<u64>(),
+                "sent": counted.sent,
             })
         })
         .collect()

@@ -15,6 +15,7 @@ use crate::config::{Alias, Config, Mode};
 use crate::ebpf::attach::{self, Attached, Attachment};
 use crate::ebpf::{EbpfError, LoadSettings, Programs, TableLimits};
 use crate::kernel::KernelState;
+use crate::mirror;
 use crate::nic::Nic;
 use crate::process::dataplane::ring_settings;
 use crate::process::privilege;
@@ -141,17 +142,10 @@ impl Plane {
         let Some(programs) = &mut self.programs else { return Ok(()) };
         programs.tables.local_addresses.replace(&wanted.local_addresses)?;
         programs.tables.ports.replace(&wanted.ports)?;
-        let forwarding = &mut programs.tables.forwarding;
+        // What an earlier process of this instance left: steps lead from it to what is wanted. Whose members they were
+        // is not known any more, so they are added again.
         let held = &mut self.held;
-        if config.forwards() {
-            // What an earlier process of this instance left: steps lead from it to what is wanted.
-            held.forward.egress = forwarding.egress.list()?;
-            held.forward.stations = forwarding.stations.list()?;
-            held.forward.ingress = forwarding.ingress.list()?;
-            // Whose members they were is not known any more: they are added again.
-            held.forward.members =
-                forwarding.ports.list()?.into_iter().map(|port| (port, u32::MAX)).collect();
-        }
+        *held = mirror::read(&programs.tables, held)?;
         held.local_addresses.clone_from(&wanted.local_addresses);
         held.ports.clone_from(&wanted.ports);
         Ok(())
@@ -207,7 +201,7 @@ impl Plane {
         ends.map_or(0, |ends| ends.iter().sum())
     }
 
-    fn take(&mut self, config: &Config, step: &Step) -> Result<(), EbpfError> {
+    pub(super) fn take(&mut self, config: &Config, step: &Step) -> Result<(), EbpfError> {
         if let Step::Gone(device, Device { index, .. }) = step {
             tracing::warn!("device {device} (index {index}) is gone");
             self.attached.remove(device);
@@ -216,26 +210,7 @@ impl Plane {
             return self.attach(config, device);
         }
         let Some(programs) = &mut self.programs else { return Ok(()) };
-        let tables = &mut programs.tables;
-        let forwarding = &mut tables.forwarding;
-        match step {
-            Step::AddAddress(address) => tables.local_addresses.insert(*address),
-            Step::RemoveAddress(address) => tables.local_addresses.remove(*address),
-            Step::SetPort(port, value) => tables.ports.set(*port, *value),
-            Step::ClearPort(port) => tables.ports.clear(*port),
-            Step::AddMember(port, _) => forwarding.ports.insert(*port),
-            Step::SetEgress(device, egress) => forwarding.egress.set(device, egress),
-            Step::SetStation(station, learned) => forwarding.stations.set(station, learned),
-            Step::SetIngress(arrival, ingress) => forwarding.ingress.set(arrival, ingress),
-            Step::RemoveIngress(arrival) => forwarding.ingress.remove(arrival),
-            Step::RemoveStation(station) => forwarding.stations.remove(station),
-            Step::RemoveEgress(device) => forwarding.egress.remove(device),
-            Step::RemoveMember(port) => forwarding.ports.remove(*port),
-            Step::Attach(..) => Ok(()),
-            // Its index may become another's.
-            Step::Gone(_, Device { index, .. }) if config.forwards() => forwarding.port_ends.forget(*index),
-            Step::Gone(..) => Ok(()),
-        }
+        mirror::write(&mut programs.tables, step)
     }
 
     fn attach(&mut self, config: &Config, device: &str) -> Result<(), EbpfError> {
