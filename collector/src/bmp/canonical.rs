@@ -2,6 +2,7 @@
 //! `MP_REACH_NLRI` without NLRI, nothing that speaks of withdrawn routes. Never judges a value: what does not read
 //! is copied as it came.
 
+use wire::Malformed;
 use wire::bgp::attribute::{Attribute, EXTENDED_LENGTH, code};
 use wire::bgp::{AsPath, AsWidth, Family, Segment, SegmentKind, Update};
 
@@ -20,10 +21,14 @@ pub(crate) enum For {
 }
 
 /// Appends the canonical attributes of an UPDATE. Of an attribute that comes twice the first counts (RFC 7606
-/// section 3 (g)).
-pub(crate) fn write(update: &Update<'_>, width: AsWidth, routes: For, to: &mut Vec<u8>) {
+/// section 3 (g)). Returns where the attributes end before their field does: what stands behind is lost.
+pub(crate) fn write(update: &Update<'_>, width: AsWidth, routes: For, to: &mut Vec<u8>) -> Option<Malformed> {
     let mut seen = [0_u64; 4];
-    for attribute in update.attributes().flatten() {
+    for attribute in update.attributes() {
+        let attribute = match attribute {
+            Ok(attribute) => attribute,
+            Err(malformed) => return Some(malformed),
+        };
         let Some(word) = seen.get_mut(usize::from(attribute.code >> 6)) else { continue };
         let bit = 1 << (attribute.code & 63);
         if *word & bit == 0 {
@@ -31,6 +36,7 @@ pub(crate) fn write(update: &Update<'_>, width: AsWidth, routes: For, to: &mut V
             one(update, &attribute, width, routes, to);
         }
     }
+    None
 }
 
 fn one(update: &Update<'_>, attribute: &Attribute<'_>, width: AsWidth, routes: For, to: &mut Vec<u8>) {

@@ -103,16 +103,15 @@ impl Work<'_, '_, '_, '_> {
             let view = self.message.header.rib_view();
             self.rib.dump(self.peer.rib, view, family, false, self.turn.now.monotonic_ns);
         }
-        let mut attributes = match routes.action {
-            Action::Withdraw => Attributes::None,
+        let (mut attributes, mut defect) = match routes.action {
+            Action::Withdraw => (Attributes::None, None),
             Action::Announce => self.attributes(update, routes, rules, is_kept),
         };
-        let mut defect = None;
         for entry in routes.entries(rules) {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(malformed) => {
-                    defect = Some(malformed);
+                    defect = defect.or(Some(malformed));
                     break;
                 }
             };
@@ -132,20 +131,21 @@ impl Work<'_, '_, '_, '_> {
         defect
     }
 
-    /// The canonical attributes of announced routes, in the RIB if it keeps their family and has room.
+    /// The canonical attributes of announced routes, in the RIB if it keeps their family and has room; and where
+    /// they end before their field does.
     fn attributes(
         &mut self,
         update: &Update<'_>,
         routes: &Routes<'_>,
         rules: &Rules,
         keep: bool,
-    ) -> Attributes {
+    ) -> (Attributes, Option<Malformed>) {
         let to = &mut self.shared.attributes;
         to.clear();
         let of = if routes.attribute.is_some() { For::Multiprotocol(routes.family) } else { For::Field };
-        canonical::write(update, rules.as_width, of, to);
+        let defect = canonical::write(update, rules.as_width, of, to);
         let kept = if keep { self.rib.intern(to, &self.message.limits).ok() } else { None };
-        kept.map_or_else(|| Attributes::Loose(Stamp::default()), Attributes::Kept)
+        (kept.map_or_else(|| Attributes::Loose(Stamp::default()), Attributes::Kept), defect)
     }
 
     fn change(
