@@ -8,4 +8,5 @@ cd "$here/.."
 "$here/provision.sh" build
 options=()
 if [ -n "${QUICK:-}" ]; then options=(--octets 16777216 --runs 5 --routers 16); fi
-exec cargo run --release -q -p bench --features peers -- "${options[@]}"
+cargo build --release -q -p bench --bins --features peers
+exec target/release/bench "${options[@]}"

@@ -64,13 +64,16 @@ fn update(update: &Update<'_>, rules: &Session, walked: &mut Walked) {
             continue;
         };
         let tag = if routes.action == Action::Announce { tag::ANNOUNCED } else { tag::WITHDRAWN };
-        for entry in routes.entries(rules) {
+        let (mut read, mut bad) = (0, 0);
+        routes.entries(rules).for_each(|entry| {
             match entry.map(|entry| entry.nlri) {
                 Ok(Nlri::Prefix(prefix)) => note_prefix(tag, &prefix, &mut digest),
-                Ok(_) | Err(_) => walked.findings += 1,
+                Ok(_) | Err(_) => bad += 1,
             }
-            walked.routes += 1;
-        }
+            read += 1;
+        });
+        walked.routes += read;
+        walked.findings += bad;
     }
     walked.digest.close(digest);
 }

@@ -16,5 +16,6 @@ pub mod figure;
 pub mod pipeline;
 pub mod bmp;
 pub mod generate;
+pub mod longest;
 #[cfg(feature = "peers")]
 pub mod peer;

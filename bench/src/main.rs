@@ -9,6 +9,7 @@ use bench::corpus::Corpus;
 use bench::cpu::Cpu;
 use bench::figure::{Figure, Peer};
 use bench::input::Input;
+use bench::longest;
 use bench::pipeline::{Pipeline, plain_flows};
 use clap::Parser;
 
@@ -54,12 +55,19 @@ fn main() -> anyhow::Result<()> {
     std::fs::write(&bench.results, text).with_context(|| bench.results.display().to_string())
 }
 
+/// Routes of a full table.
+const ROUTES: usize = 1_000_000;
+
 type Measure = fn(&'static str, &Bench) -> anyhow::Result<Figure>;
 
 /// In the order of the printed table.
-const FIGURES: [(&str, Measure); 4] = [
+const FIGURES: [(&str, Measure); 8] = [
     ("ipfix_decode_records_per_s", ipfix_decode),
     ("bmp_decode_messages_per_s", bmp_decode),
+    ("join_lookups_per_s", join_lookups),
+    ("join_lookups_local_per_s", join_lookups_local),
+    ("rib_bytes_per_route", rib_bytes),
+    ("allocations_per_packet", allocations),
     ("ipfix_join_records_per_s", ipfix_join),
     ("bmp_rib_messages_per_s", bmp_rib),
 ];
@@ -106,6 +114,73 @@ fn bmp_decode(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
     Ok(Figure::measure(name, "messages/s", bench.runs, || timed(|| bmp::walk(&corpus)), &mut peers))
 }
 
+/// A whole RIB, with standing and choice of paths, on random addresses.
+fn join_lookups(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    lookups(name, bench, |_, count| longest::random_addresses(count, 1))
+}
+
+/// The same on addresses with locality.
+fn join_lookups_local(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    lookups(name, bench, |prefixes, count| longest::local_addresses(prefixes, count, 2))
+}
+
+fn lookups(
+    name: &'static str,
+    bench: &Bench,
+    addresses: impl Fn(&[(u32, u8)], usize) -> Vec<u32>,
+) -> anyhow::Result<Figure> {
+    let prefixes = longest::prefixes(ROUTES, 3);
+    let addresses = addresses(&prefixes, 1 << 20);
+    let mut rib = longest::rib(&prefixes)?;
+    let (keys, bare) = (longest::keys(&addresses), longest::Bare::new(&prefixes));
+    let (hits, count) = (longest::look_up(&mut rib, &keys), addresses.len() as u64);
+    ensure!(hits == bare.look_up(&addresses), "we find other routes than a bare table");
+    let mut peers: Vec<Peer<'_>> = Vec::new();
+    peers.push(("bare DIR-24-8", Box::new(|| each(count, || bare.look_up(&addresses)))));
+    #[cfg(feature = "peers")]
+    {
+        use bench::peer::longest as peer;
+        let (poptrie, trie) = (peer::poptrie(&prefixes), peer::prefix_trie(&prefixes));
+        ensure!(peer::look_up_poptrie(&poptrie, &addresses) == hits, "poptrie finds other routes");
+        ensure!(peer::look_up_prefix_trie(&trie, &addresses) == hits, "prefix-trie finds other routes");
+        let addresses = &addresses;
+        let run = move || each(count, || peer::look_up_poptrie(&poptrie, addresses));
+        peers.push(("poptrie 0.2, one at a time", Box::new(run)));
+        let run = move || each(count, || peer::look_up_prefix_trie(&trie, addresses));
+        peers.push(("prefix-trie 0.10, one at a time", Box::new(run)));
+    }
+    let ours = || each(count, || longest::look_up(&mut rib, &keys));
+    Ok(Figure::measure(name, "look-ups/s", bench.runs, ours, &mut peers))
+}
+
+/// Memory of a RIB of a million routes: prefixes, paths, attributes, trie and direct table.
+fn rib_bytes(name: &'static str, _: &Bench) -> anyhow::Result<Figure> {
+    let prefixes = longest::prefixes(ROUTES, 3);
+    let before = longest::resident_octets();
+    let rib = longest::rib(&prefixes)?;
+    let ours = longest::resident_octets().saturating_sub(before);
+    std::hint::black_box(&rib);
+    let before = longest::resident_octets();
+    let bare = longest::Bare::new(&prefixes);
+    let peer = longest::resident_octets().saturating_sub(before);
+    std::hint::black_box(&bare);
+    let each = |octets: u64| octets as f64 / ROUTES as f64;
+    let mut peers: [Peer<'_>; 1] = [("bare DIR-24-8, no routes behind it", Box::new(|| each(peer)))];
+    Ok(Figure::measure(name, "octets", 1, || each(ours), &mut peers))
+}
+
+/// Allocations of joined datagrams in steady state, counted by a program of its own: counting slows allocations down.
+fn allocations(name: &'static str, _: &Bench) -> anyhow::Result<Figure> {
+    let program = std::env::current_exe()?.with_file_name("hot");
+    let output = std::process::Command::new(&program).arg("allocations").output();
+    let output = output.with_context(|| program.display().to_string())?;
+    let text = String::from_utf8(output.stdout)?;
+    let mut numbers = text.lines().filter_map(|line| line.parse::<f64>().ok());
+    let (datagrams, count) = numbers.next().zip(numbers.next()).context("no count of allocations")?;
+    let mut peers: [Peer<'_>; 1] = [("none", Box::new(|| 0.0))];
+    Ok(Figure::measure(name, "allocations", 1, || count / datagrams, &mut peers))
+}
+
 /// Two look-ups a record in the RIB of each flow's own router.
 fn ipfix_join(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
     let input = Input::new(bench.routers, bench.octets);
@@ -134,6 +209,14 @@ fn rate(run: impl FnOnce() -> u64) -> f64 {
     let started = Cpu::start();
     let count = std::hint::black_box(run());
     count as f64 / started.seconds()
+}
+
+/// Look-ups a second of a run of `count`.
+fn each(count: u64, run: impl FnOnce() -> u64) -> f64 {
+    rate(|| {
+        std::hint::black_box(run());
+        count
+    })
 }
 
 /// Messages a second of one walk.

@@ -5,3 +5,4 @@
 pub mod netgauze;
 pub mod netflow_parser;
 pub mod bgpkit;
+pub mod longest;

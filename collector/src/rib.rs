@@ -11,6 +11,7 @@ pub mod attributes;
 mod lookup;
 pub mod path;
 pub mod peer;
+mod direct;
 pub mod prefix;
 pub mod table;
 mod saved;
@@ -480,7 +481,7 @@ impl Rib {
         let table = self.paths.table(of);
         let Some((path, empty)) = self.paths.remove(id) else { return };
         if empty && let (Some(prefix), Some(table)) = (prefix, table) {
-            self.tables.remove(table, &prefix);
+            self.tables.remove(table, &prefix, &self.paths);
         }
         self.attributes.release(path.attributes);
         self.release_labels(path.labels);

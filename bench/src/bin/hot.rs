@@ -1,5 +1,8 @@
 //! The hot functions over short inputs, one at a time, for a counter of instructions: `hot NAME` prepares, runs once
-//! to warm up and then runs `counted` once. Prints what the count is to be divided by.
+//! to warm up and then runs `counted` once. Prints what the count is to be divided by. `hot allocations` counts those
+//! itself, and prints datagrams and allocations.
+//!
+//! Reads no clock: the counter (valgrind) knows none of this machine's.
 #![expect(clippy::print_stdout, reason = "the divisor is what this program tells")]
 
 use std::hint::black_box;
@@ -8,17 +11,40 @@ use anyhow::bail;
 use bench::bmp;
 use bench::corpus::Corpus;
 use bench::input::Input;
+use bench::longest;
 use bench::pipeline::Pipeline;
 
 fn main() -> anyhow::Result<()> {
     let name = std::env::args().nth(1).unwrap_or_default();
     let units = match name.as_str() {
-        "ipfix_decode_datagram" => flows(false),
-        "ipfix_join_datagram" => flows(true),
+        "ipfix_decode_datagram" => {
+            let (mut pipeline, input) = flows(false);
+            counted(|| pipeline.flows(&input));
+            input.messages.len() as u64
+        }
+        "ipfix_join_datagram" => {
+            let (mut pipeline, input) = flows(true);
+            counted(|| pipeline.flows(&input));
+            input.messages.len() as u64
+        }
         "bmp_walk_message" => {
             let corpus = Corpus::new(0, 7);
-            let walked = counted(|| bmp::walk(&corpus));
-            walked.messages
+            counted(|| bmp::walk(&corpus)).messages
+        }
+        "rib_lookup" => {
+            let prefixes = longest::prefixes(70_000, 3);
+            let mut rib = longest::rib(&prefixes)?;
+            let keys = longest::keys(&longest::random_addresses(32_000, 1));
+            counted(|| longest::look_up(&mut rib, &keys));
+            keys.len() as u64
+        }
+        "allocations" => {
+            let (mut pipeline, input) = flows(true);
+            let counts = allocation_counter::measure(|| {
+                pipeline.flows(&input);
+            });
+            println!("{}", input.messages.len());
+            counts.count_total
         }
         _ => bail!("no such function: {name}"),
     };
@@ -26,8 +52,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Datagrams through a whole collector.
-fn flows(join: bool) -> u64 {
+/// A warm collector and datagrams for it.
+fn flows(join: bool) -> (Pipeline, Input) {
     let input = Input::new(4, 1 << 20);
     let mut pipeline = Pipeline::new(join);
     pipeline.templates(&input);
@@ -35,13 +61,7 @@ fn flows(join: bool) -> u64 {
         pipeline.tables(&input);
     }
     pipeline.flows(&input);
-    counted(|| pipeline.flows(&input));
-    if let Some(n) = std::env::args().nth(2) {
-        for _ in 0..n.parse::<u32>().unwrap_or(0) {
-            pipeline.flows(&input);
-        }
-    }
-    input.messages.len() as u64
+    (pipeline, input)
 }
 
 /// What the counter is switched on for, by this name.

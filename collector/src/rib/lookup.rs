@@ -49,6 +49,14 @@ pub(super) fn side_by_side(
         let table = key.and_then(|key| Some((tables.get(key.table)?, key.version)));
         way.trie = table.map(|(table, version)| table.trie(version));
     }
+    for (way, key) in ways.iter_mut().zip(keys) {
+        if let (Some(trie), Some(key)) = (way.trie, key)
+            && trie.is_direct()
+        {
+            way.best = trie.direct(&key.address, paths).map_or(NONE, |id| id.0);
+            way.trie = None;
+        }
+    }
     for depth in 0..STEPS {
         let mut is_over = true;
         for (way, key) in ways.iter_mut().zip(keys) {

@@ -5,7 +5,9 @@
 //! (the "allotment" numbering of Knuth and Hariguchi: prefix bits `b` of length `n` stand at `2^n + b`). A child
 //! below which only one prefix lives is that prefix itself, so sparse tables stay shallow.
 
-use wire::bgp::Prefix;
+use wire::bgp::{IpVersion, Prefix};
+
+use super::direct::{self, Direct};
 
 /// Names a prefix of a router's RIB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,11 +53,18 @@ pub(crate) trait Prefixes {
     fn prefix(&self, id: PrefixId) -> Option<Prefix>;
 }
 
+/// IPv4 prefixes from which on a trie has a direct table beside it; with half as many it is given up. At this size
+/// the table takes at most 1 KiB a prefix, at a million 64 octets.
+pub(crate) const DIRECT_FROM: usize = 65_536;
+
 /// A trie. One a table and protocol.
 #[derive(Debug)]
 pub(crate) struct Trie {
     nodes: Vec<Node>,
     free: Vec<u32>,
+    /// Prefixes in it.
+    held: usize,
+    direct: Option<Box<Direct>>,
 }
 
 #[derive(Debug, Default)]
@@ -180,7 +189,7 @@ pub(crate) fn covers_address(prefix: &Prefix, address: &[u8; 16]) -> bool {
 
 impl Default for Trie {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], free: Vec::new() }
+        Self { nodes: vec![Node::default()], free: Vec::new(), held: 0, direct: None }
     }
 }
 
@@ -207,6 +216,36 @@ impl Trie {
 
     /// Puts a prefix in that is not in yet.
     pub(crate) fn insert(&mut self, prefix: &Prefix, id: PrefixId, prefixes: &impl Prefixes) {
+        self.held += 1;
+        self.insert_below(prefix, id, prefixes);
+        if prefix.version == IpVersion::V6 {
+            return;
+        }
+        match &mut self.direct {
+            Some(direct) if prefix.length >= direct::SHORTEST => direct.insert(prefix, id, prefixes),
+            Some(_) => {}
+            None if self.held >= DIRECT_FROM => self.direct = Some(Box::new(self.copied(prefixes))),
+            None => {}
+        }
+    }
+
+    /// All its prefixes in a direct table.
+    fn copied(&self, prefixes: &impl Prefixes) -> Direct {
+        let mut direct = Direct::new();
+        for node in &self.nodes {
+            let leaves = node.children.iter().filter(|child| **child & LEAF != 0).map(|leaf| leaf & !LEAF);
+            for id in node.prefixes.iter().copied().chain(leaves).map(PrefixId) {
+                if let Some(prefix) = prefixes.prefix(id)
+                    && prefix.length >= direct::SHORTEST
+                {
+                    direct.insert(&prefix, id, prefixes);
+                }
+            }
+        }
+        direct
+    }
+
+    fn insert_below(&mut self, prefix: &Prefix, id: PrefixId, prefixes: &impl Prefixes) {
         let mut at = 0;
         for depth in 0.. {
             let Some(node) = self.nodes.get_mut(at as usize) else { return };
@@ -229,21 +268,41 @@ impl Trie {
     }
 
     /// Takes a prefix out; the octets of nodes that it leaves empty are used again.
-    pub(crate) fn remove(&mut self, prefix: &Prefix) {
+    pub(crate) fn remove(&mut self, prefix: &Prefix, prefixes: &impl Prefixes) {
+        let Some(id) = self.take_out(prefix) else { return };
+        self.held = self.held.saturating_sub(1);
+        if self.held < DIRECT_FROM / 2 {
+            self.direct = None;
+        }
+        if prefix.version == IpVersion::V6 || prefix.length < direct::SHORTEST || self.direct.is_none() {
+            return;
+        }
+        let shorter = self.longest(&prefix.octets, prefix.length, prefixes);
+        let is_there =
+            |id: &PrefixId| prefixes.prefix(*id).is_some_and(|shorter| shorter.length >= direct::SHORTEST);
+        if let Some(direct) = &mut self.direct {
+            direct.remove(prefix, id, shorter.filter(is_there));
+        }
+    }
+
+    fn take_out(&mut self, prefix: &Prefix) -> Option<PrefixId> {
         let mut way = [(0, 0); 17];
         let mut at = 0;
         for depth in 0..way.len() {
-            let Some(node) = self.nodes.get_mut(at as usize) else { return };
+            let node = self.nodes.get_mut(at as usize)?;
             match place(prefix, depth) {
                 Place::Here(position) => {
+                    let id = node.prefix(position).map(PrefixId);
                     node.set_prefix(position, None);
-                    return self.shrink(way.get(..depth).unwrap_or(&[]), at);
+                    self.shrink(way.get(..depth).unwrap_or(&[]), at);
+                    return id;
                 }
                 Place::Below(octet) => match node.child(octet) {
-                    None => return,
+                    None => return None,
                     Some(leaf) if leaf & LEAF != 0 => {
                         node.set_child(octet, None);
-                        return self.shrink(way.get(..depth).unwrap_or(&[]), at);
+                        self.shrink(way.get(..depth).unwrap_or(&[]), at);
+                        return Some(PrefixId(leaf & !LEAF));
                     }
                     Some(child) => {
                         if let Some(step) = way.get_mut(depth) {
@@ -254,6 +313,27 @@ impl Trie {
                 },
             }
         }
+        None
+    }
+
+    /// Whether addresses are looked up by [`Trie::direct`].
+    pub(crate) const fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// The longest prefix that covers an IPv4 address, in one or two reads, where [`Trie::is_direct`].
+    #[inline]
+    pub(crate) fn direct(&self, address: &[u8; 16], prefixes: &impl Prefixes) -> Option<PrefixId> {
+        let [a, b, c, d, ..] = *address;
+        let found = self.direct.as_ref()?.longest([a, b, c, d]);
+        found.or_else(|| self.longest(address, direct::SHORTEST, prefixes))
+    }
+
+    /// Octets that it takes.
+    pub(crate) fn octets(&self) -> usize {
+        let lists = |node: &Node| (node.prefixes.capacity() + node.children.capacity()) * size_of::<u32>();
+        let direct = self.direct.as_ref().map_or(0, |direct| direct.octets());
+        self.nodes.capacity() * size_of::<Node>() + self.nodes.iter().map(lists).sum::<usize>() + direct
     }
 
     /// The longest prefix shorter than `below` bits that covers an address (IPv4 in the first 4 octets, the
@@ -439,6 +519,49 @@ mod tests {
         assert_eq!(trie.longest(&address("10.1.2.3"), 0, &list), None);
     }
 
+    /// Enough prefixes for a direct table, put in and taken out again in another order: at every step it says what the
+    /// trie says.
+    #[test]
+    fn the_direct_table_follows_the_trie() {
+        let mut state = 0x1234_5678_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state ^ (state >> 16)
+        };
+        let mut all = std::collections::BTreeSet::new();
+        for text in ["0.0.0.0/0", "10.0.0.0/7", "10.0.0.0/8", "10.1.2.0/25", "10.1.2.128/26", "10.1.2.3/32"] {
+            all.insert(prefix(text));
+        }
+        while all.len() < DIRECT_FROM + 4_000 {
+            // Four octets in a narrow space, so that prefixes lie in one another.
+            let bits = 0x0a00_0000 | (next() & 0x01ff_ffff);
+            let length = [9, 15, 19, 22, 24, 24, 24, 26, 29, 32][next() as usize % 10];
+            all.insert(Prefix::new(std::net::Ipv4Addr::from(bits).into(), length));
+        }
+        let list = List(all.into_iter().collect());
+        let mut trie = trie(&list);
+        assert!(trie.is_direct());
+        let check = |trie: &Trie, bits: u32| {
+            let address = address(&std::net::Ipv4Addr::from(bits).to_string());
+            assert_eq!(trie.direct(&address, &list), trie.longest(&address, 255, &list), "{bits:08x}");
+        };
+        for at in 0..DIRECT_FROM / 2 {
+            // A step coprime to the number of prefixes takes each of them once.
+            let id = at * 7_919 % list.0.len();
+            let taken = list.0[id];
+            trie.remove(&taken, &list);
+            let [a, b, c, d, ..] = taken.octets;
+            let first = u32::from_be_bytes([a, b, c, d]);
+            let size = u32::MAX.checked_shr(u32::from(taken.length)).unwrap_or(0);
+            for bits in [first, first | size, first.wrapping_sub(1), first.wrapping_add(size).wrapping_add(1)]
+            {
+                check(&trie, bits);
+            }
+            check(&trie, next());
+        }
+        assert!(trie.is_direct());
+    }
+
     #[test]
     fn what_is_removed_is_gone_and_leaves_no_node() {
         let list = List(
@@ -452,10 +575,10 @@ mod tests {
             assert_eq!(trie.find(prefix, &list), Some(PrefixId(id)));
         }
         assert_eq!(trie.longest(&address("2001:db8::2"), 255, &list), Some(PrefixId(2)));
-        trie.remove(&prefix("2001:db8::2/128"));
+        trie.remove(&prefix("2001:db8::2/128"), &list);
         assert_eq!(trie.longest(&address("2001:db8::2"), 255, &list), Some(PrefixId(0)));
         for prefix in &list.0 {
-            trie.remove(prefix);
+            trie.remove(prefix, &list);
             assert_eq!(trie.find(prefix, &list), None);
         }
         assert_eq!(trie.nodes(), 1);

@@ -153,6 +153,12 @@ impl Tables {
         }
     }
 
+    /// Octets that all tables take to find prefixes.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.list.iter().flatten().map(|table| table.v4.octets() + table.v6.octets()).sum()
+    }
+
     /// Something needs the table: a peer.
     pub(crate) fn hold(&mut self, id: TableId) {
         if let Some(table) = self.get_mut(id) {
@@ -183,9 +189,9 @@ impl Tables {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: TableId, prefix: &Prefix) {
+    pub(crate) fn remove(&mut self, id: TableId, prefix: &Prefix, prefixes: &impl Prefixes) {
         if let Some(table) = self.get_mut(id) {
-            table.trie_mut(prefix.version).remove(prefix);
+            table.trie_mut(prefix.version).remove(prefix, prefixes);
         }
         self.release(id);
     }

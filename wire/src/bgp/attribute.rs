@@ -171,7 +171,7 @@ impl<'a> Attribute<'a> {
     ///
     /// # Errors
     /// What its RFC calls malformed.
-    #[inline]
+    #[inline(always)]
     pub fn value(&self, width: AsWidth) -> Result<Value<'a>, Malformed> {
         let octets = self.value.rest();
         let bad_length = || self.value.malformed(Reason::BadLength, octets.len());

@@ -239,6 +239,28 @@ impl<'a> Iterator for Entries<'a> {
         }
         Some(entry)
     }
+
+    /// All entries: how they read is decided once, not for each.
+    #[inline]
+    fn fold<B, F>(mut self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Self::Item) -> B,
+    {
+        let mut folded = init;
+        if let (Format::Prefix(version), false) = (self.format, self.add_path) {
+            let mut whole = unicast::Whole::new(self.cursor);
+            folded = match version {
+                IpVersion::V4 => whole.ipv4(folded, |folded, entry| f(folded, Ok(entry))),
+                IpVersion::V6 => whole.ipv6(folded, |folded, entry| f(folded, Ok(entry))),
+            };
+            self.cursor = whole.rest();
+        }
+        // The last ones, and the one at fault.
+        for entry in self {
+            folded = f(folded, entry);
+        }
+        folded
+    }
 }
 
 #[cfg(test)]
@@ -266,6 +288,34 @@ mod tests {
         assert_eq!((second.octets, second.offset, second.path_id), (&octets[2..6], 102, None));
         let malformed = entries[2].unwrap_err();
         assert_eq!((malformed.reason, malformed.offset), (Reason::BadPrefixLength, 106));
+    }
+
+    #[test]
+    fn folded_entries_are_those_of_the_iterator() {
+        let mut octets = Vec::new();
+        for length in (0..=140_u8).rev() {
+            let bytes = usize::from(length.min(128)).div_ceil(8);
+            octets.push(length);
+            octets.extend((0..bytes).map(|at| (at as u8).wrapping_mul(37) ^ length));
+        }
+        for family in [Family::IPV4_UNICAST, Family::IPV6_UNICAST] {
+            for (start, end) in
+                (0..octets.len()).flat_map(|start| [(start, octets.len()), (start, start + 40)])
+            {
+                let Some(octets) = octets.get(start..end) else { continue };
+                let entries =
+                    || Entries::new(Cursor::with_base(octets, start), family, &Session::FOUR_OCTET, false);
+                let mut stepped = Vec::new();
+                for entry in entries() {
+                    stepped.push(entry);
+                }
+                let folded = entries().fold(Vec::new(), |mut folded, entry| {
+                    folded.push(entry);
+                    folded
+                });
+                assert_eq!(stepped, folded);
+            }
+        }
     }
 
     #[test]

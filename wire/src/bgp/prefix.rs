@@ -38,7 +38,11 @@ impl IpVersion {
 
 /// An IP prefix. Bits behind the length are zero, whatever was sent (RFC 4271 section 4.3: they are irrelevant), so
 /// equal prefixes are equal values.
+///
+/// Aligned so that an address moves as words: octets at odd places are moved one by one, and a word read from them
+/// waits for the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(align(8))]
 pub struct Prefix {
     /// Which protocol.
     pub version: IpVersion,
