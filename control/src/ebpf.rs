@@ -13,6 +13,7 @@
 pub mod attach;
 pub mod pins;
 pub mod probe;
+pub mod settings;
 pub mod tables;
 
 use std::io;
@@ -21,14 +22,14 @@ use std::path::PathBuf;
 
 use aya::programs::{ProgramError, SkReuseport, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use dataplane_common::map::forward;
-use dataplane_common::{MAX_SLOTS, map};
+use dataplane_common::map;
 use zerocopy::IntoBytes as _;
 
 use attach::Links;
 use pins::Pins;
 
 pub use attach::{Attached, Attachment, Mode};
+pub use settings::{Forward, LoadSettings, RuleBlocks, TableLimits};
 pub use tables::Tables;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/millrace-ebpf"));
@@ -154,159 +155,6 @@ fn one_line(text: &str) -> String {
     lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first} .. {last}"))
 }
 
-/// How many entries each table holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TableLimits {
-    /// Local addresses.
-    pub local_addresses: u32,
-    /// Aliases, and as many alias prefixes.
-    pub aliases: u32,
-    /// (device, RX queue) pairs.
-    pub ring_rows: u32,
-    /// Groups of sockets: (protocol, address, port).
-    pub socket_rows: u32,
-    /// Routers whose last packet is remembered.
-    pub routers_seen: u32,
-    /// Arrivals, and as many ways out. This and what follows is held only with [`LoadSettings::forward`].
-    pub devices: u32,
-    /// Ports that frames may leave through.
-    pub forward_ports: u32,
-    /// Stations of bridges.
-    pub stations: u32,
-    /// Next hops whose use is remembered.
-    pub next_hops: u32,
-    /// (port, end) pairs that are counted.
-    pub port_ends: u32,
-}
-
-impl TableLimits {
-    /// Map name -> entries, for the maps whose size a load chooses.
-    fn sizes(&self, forward: bool) -> [(&'static str, u32); 16] {
-        // No map has no entries: what is not used has one.
-        let used = |entries: u32| if forward { entries } else { 1 };
-        [
-            (forward::INGRESS, used(self.devices)),
-            (forward::EGRESS, used(self.devices)),
-            (forward::FORWARD_PORTS, used(self.forward_ports)),
-            (forward::STATIONS, used(self.stations)),
-            (forward::NEXT_HOPS, used(self.next_hops)),
-            (forward::PORT_ENDS, used(self.port_ends)),
-            (map::LOCAL_ADDRESSES, self.local_addresses),
-            (map::ALIASES, self.aliases),
-            (map::ALIAS_PREFIXES, self.aliases),
-            (map::RING_ROWS, self.ring_rows),
-            (map::RINGS, self.ring_rows.saturating_mul(MAX_SLOTS)),
-            (map::REDIRECTED, self.ring_rows.saturating_mul(MAX_SLOTS)),
-            (map::SOCKET_ROWS, self.socket_rows),
-            (map::SOCKETS, self.socket_rows.saturating_mul(MAX_SLOTS)),
-            (map::SELECTED, self.socket_rows.saturating_mul(MAX_SLOTS)),
-            (map::ROUTERS_SEEN, self.routers_seen),
-        ]
-    }
-}
-
-impl Default for TableLimits {
-    fn default() -> Self {
-        Self {
-            local_addresses: map::MAX_LOCAL_ADDRESSES,
-            aliases: map::MAX_ALIASES,
-            ring_rows: map::MAX_RING_ROWS,
-            socket_rows: map::MAX_SOCKET_ROWS,
-            routers_seen: map::MAX_ROUTERS_SEEN,
-            devices: forward::MAX_DEVICES,
-            forward_ports: forward::MAX_FORWARD_PORTS,
-            stations: forward::MAX_STATIONS,
-            next_hops: forward::MAX_NEXT_HOPS,
-            port_ends: forward::MAX_PORT_ENDS,
-        }
-    }
-}
-
-/// Which blocks of forwarding a load has. A block that is off costs nothing: the verifier removes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// Take tags off and put them on; without it tagged frames go up the stack.
-    pub vlans: bool,
-    /// Choose legs of bonds; without it what leaves through a bond goes up the stack.
-    pub bonds: bool,
-    /// Bridge frames, and forward into bridges; without it both go up the stack.
-    pub bridges: bool,
-    /// Remember which next hops are in use.
-    pub next_hops: bool,
-    /// Count ends by port as well.
-    pub port_counters: bool,
-}
-
-impl Default for Forward {
-    /// All of it.
-    fn default() -> Self {
-        Self { vlans: true, bonds: true, bridges: true, next_hops: true, port_counters: true }
-    }
-}
-
-/// What a load fixes for the life of its programs.
-#[derive(Clone, Debug)]
-pub struct LoadSettings {
-    /// Key of the router hash: secret, and the same for as long as routers must not change their bucket.
-    pub key: [u8; 16],
-    /// Octets of the longest frame that a ring takes; longer ones go to the kernel's stack.
-    pub ring_room_bytes: u32,
-    /// Drop UDP for an empty slot already in XDP, instead of passing it to the kernel's stack.
-    pub drop_empty_udp: bool,
-    /// Look up exact aliases.
-    pub aliases: bool,
-    /// Look up alias prefixes (75-500 ns a packet).
-    pub alias_prefixes: bool,
-    /// Remember when each router was last seen in XDP (1-2 ns a packet).
-    pub last_seen: bool,
-    /// Forward what is not for this host; `None`: it goes up the stack, and no table of forwarding is read.
-    pub forward: Option<Forward>,
-    /// Sizes of the tables.
-    pub limits: TableLimits,
-    /// Directory of the BPF file system for what outlives the process; `None`: all of it ends with it.
-    pub pins: Option<PathBuf>,
-}
-
-impl LoadSettings {
-    /// Settings without aliases and without pins.
-    #[must_use]
-    pub fn new(key: [u8; 16], ring_room_bytes: u32) -> Self {
-        Self {
-            key,
-            ring_room_bytes,
-            drop_empty_udp: false,
-            aliases: false,
-            alias_prefixes: false,
-            last_seen: true,
-            forward: None,
-            limits: TableLimits::default(),
-            pins: None,
-        }
-    }
-
-    /// What the programs are loaded with.
-    fn constants(&self) -> map::Settings {
-        let forward = |block: fn(&Forward) -> bool| u32::from(self.forward.as_ref().is_some_and(block));
-        map::Settings {
-            key: self.key,
-            ring_room: self.ring_room_bytes,
-            drop_empty_udp: self.drop_empty_udp.into(),
-            aliases: self.aliases.into(),
-            alias_prefixes: self.alias_prefixes.into(),
-            last_seen: self.last_seen.into(),
-            forward: forward(|_| true),
-            vlans: forward(|forward| forward.vlans),
-            bonds: forward(|forward| forward.bonds),
-            bridges: forward(|forward| forward.bridges),
-            next_hops: forward(|forward| forward.next_hops),
-            port_counters: forward(|forward| forward.port_counters),
-            mark_lookup: forward(|_| probe::probed().mark_lookup),
-            table_lookup: forward(|_| probe::probed().table_lookup),
-            ..map::Settings::default()
-        }
-    }
-}
-
 /// Both programs, loaded, with every table they read (one per instance of Millrace).
 ///
 /// Dropped without pins, all of it leaves the kernel. With pins, links and maps stay until
@@ -339,6 +187,15 @@ pub struct FrameRun {
     pub duration_ns: u64,
 }
 
+/// Instructions of a program: what blocks that are off do not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramSize {
+    /// That the kernel runs, all its functions.
+    pub instructions: u32,
+    /// That its verifier went through.
+    pub verified: u32,
+}
+
 impl Programs {
     /// Loads both programs. With pins, a pinned map whose definition is equal is taken over with its
     /// contents; one that differs stays with the programs that use it and is replaced by an empty one.
@@ -349,7 +206,7 @@ impl Programs {
     pub fn load(settings: &LoadSettings) -> Result<Self, EbpfError> {
         let pins = settings.pins.as_deref().map(Pins::open).transpose()?;
         let constants = settings.constants();
-        let sizes = settings.limits.sizes(settings.forward.is_some());
+        let sizes = settings.limits.sizes(settings);
         let mut loader = EbpfLoader::new();
         loader.override_global(map::SETTINGS, constants.as_bytes(), true);
         for &(name, entries) in &sizes {
@@ -419,6 +276,19 @@ impl Programs {
             verdict: result.return_value,
             frame: out,
             duration_ns: u64::try_from(result.duration.as_nanos()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// How large the kernel's verifier left the XDP program.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn size(&mut self) -> Result<ProgramSize, EbpfError> {
+        let at = |error| EbpfError::Program { name: map::XDP_PROGRAM, error };
+        let info = xdp(&mut self.ebpf)?.info().map_err(at)?;
+        Ok(ProgramSize {
+            instructions: info.size_translated().unwrap_or(0) / 8,
+            verified: info.verified_instruction_count().unwrap_or(0),
         })
     }
 

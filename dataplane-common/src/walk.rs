@@ -186,6 +186,47 @@ pub fn walk<O: Octets>(frame: &O) -> Result<Headers, PacketEnd> {
     walk_network(frame, network, ether_type, tags)
 }
 
+/// Who talks to whom, of any IP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Source address; IPv4 as `::ffff:a.b.c.d`.
+    pub source: [u8; 16],
+    /// Destination address; IPv4 as `::ffff:a.b.c.d`.
+    pub destination: [u8; 16],
+    /// Tag control information of the outer tag; 0: none.
+    pub tag: u16,
+    /// IPv4: the protocol. IPv6: the first next header.
+    pub protocol: u8,
+}
+
+/// The endpoints of a frame that [`walk`] does not go through to its end: a fragment, one without UDP or TCP, a
+/// damaged one. `None`: no whole IP header behind at most two tags.
+#[must_use]
+#[inline(always)]
+pub fn endpoints<O: Octets>(frame: &O) -> Option<Endpoints> {
+    let ethernet: Ethernet = frame.read(0)?;
+    let (mut ether_type, mut network, mut tag) = (ethernet.ether_type.get(), ETHERNET_LENGTH, 0);
+    if is_tag(ether_type) {
+        let outer: Tag = frame.read(network)?;
+        (tag, ether_type, network) = (outer.control.get(), outer.ether_type.get(), ETHERNET_LENGTH + 4);
+        if is_tag(ether_type) {
+            let inner: Tag = frame.read(network)?;
+            (ether_type, network) = (inner.ether_type.get(), ETHERNET_LENGTH + 8);
+        }
+    }
+    match ether_type {
+        ETHER_IPV4 => {
+            let Ipv4 { source, destination, protocol, .. } = frame.read(network)?;
+            Some(Endpoints { source: mapped(source), destination: mapped(destination), tag, protocol })
+        }
+        ETHER_IPV6 => {
+            let Ipv6 { source, destination, next_header, .. } = frame.read(network)?;
+            Some(Endpoints { source, destination, tag, protocol: next_header })
+        }
+        _ => None,
+    }
+}
+
 /// Walks a packet from its network header, which stands `network` octets into what `packet` reads.
 /// SK_REUSEPORT starts here with 0, the socket buffer's protocol and no tags.
 ///

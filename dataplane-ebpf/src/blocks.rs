@@ -10,13 +10,19 @@ use dataplane_common::walk;
 
 use crate::access::Frame;
 use crate::verdict::Verdict;
-use crate::{counters, forward, maps, telemetry};
+use crate::{counters, forward, maps, rules, telemetry};
 
 #[inline(always)]
 pub(crate) fn run(ctx: &XdpContext) -> u32 {
-    let mut verdict = Verdict(collect(ctx.ctx));
-    if maps::forward() && verdict.is_transit() {
-        verdict = Verdict(forward::transit(ctx.ctx, verdict.0));
+    let mut verdict = Verdict::NONE;
+    if maps::arriving_rules() {
+        verdict = rules::arriving(ctx);
+    }
+    if verdict.is_none() {
+        verdict = Verdict(collect(ctx.ctx));
+        if maps::forward() && verdict.is_transit() {
+            verdict = Verdict(forward::transit(ctx.ctx, verdict.0));
+        }
     }
     counters::frame(ctx.ingress_ifindex() as u32, verdict.end());
     verdict.action()

@@ -14,13 +14,14 @@ use dataplane_common::fib::{self, FibLookup};
 use dataplane_common::map::forward::{
     Arrival, INGRESS_BRIDGED, INGRESS_INACTIVE_LEG, INGRESS_UP, Ingress, Station, VlanTag,
 };
+use dataplane_common::map::rules::Match;
 use dataplane_common::transit::{self, Addresses};
 use dataplane_common::walk::{ETHER_IPV4, ETHER_SERVICE_TAG, ETHER_TAG, ETHERNET_LENGTH};
 
 use crate::access::{self, Frame};
 use crate::egress::{self, Leaving};
 use crate::verdict::Verdict;
-use crate::{counters, maps};
+use crate::{counters, maps, rules};
 
 /// A VLAN id within the tag control information; the rest is priority and DEI.
 const VLAN_ID: u16 = 0x0fff;
@@ -134,7 +135,7 @@ fn route(
         flags = fib::MARK;
         lookup.set_mark(ingress.mark);
     }
-    let length = u32::from(lookup.length);
+    let (length, frame_length) = (u32::from(lookup.length), frame.length());
     let end = fib::end(access::fib_lookup(ctx, &mut lookup, flags));
     if !matches!(end, PacketEnd::Forwarded) {
         if matches!(end, PacketEnd::NoNeighbour) && maps::next_hops() {
@@ -144,6 +145,19 @@ fn route(
     }
     if maps::next_hops() {
         counters::next_hop(&lookup, false);
+    }
+    if maps::forwarded_rules() {
+        let packet = Match {
+            source: octets(addresses.source, link.ether_type),
+            destination: octets(addresses.destination, link.ether_type),
+            device: lookup.device,
+            source_port: seen.source_port(),
+            destination_port: seen.destination_port(),
+            vlan: link.arrival.outer.id,
+            protocol: if seen.protocol() == 0 { lookup.protocol } else { seen.protocol() },
+            shape: 0,
+        };
+        rules::forwarded(packet, frame_length)?;
     }
     let [d0, d1, d2] = lookup.destination_mac;
     let [s0, s1, s2] = lookup.source_mac;
@@ -158,6 +172,14 @@ fn route(
         hop,
     };
     egress::leave(ctx, &leaving, &addresses, seen)
+}
+
+/// An address as tables know it.
+#[inline(always)]
+fn octets(words: [u32; 4], ether_type: u16) -> [u8; 16] {
+    let [first, ..] = words;
+    let words = if ether_type == ETHER_IPV4 { [0, 0, 0xffff_0000, first] } else { words };
+    zerocopy::transmute!(words)
 }
 
 /// What changes in the IP header of a packet that is sent on.

@@ -13,6 +13,8 @@ mod blocks;
 #[cfg(target_arch = "bpf")]
 mod telemetry;
 #[cfg(target_arch = "bpf")]
+mod rules;
+#[cfg(target_arch = "bpf")]
 mod forward;
 #[cfg(target_arch = "bpf")]
 mod egress;

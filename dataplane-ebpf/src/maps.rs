@@ -4,7 +4,6 @@
 //! only counters and the routers last seen.
 
 pub(crate) mod forward;
-#[expect(dead_code, reason = "read once rules are on")]
 pub(crate) mod rules;
 
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
@@ -152,6 +151,21 @@ pub(crate) fn mark_lookup() -> bool {
 #[inline(always)]
 pub(crate) fn table_lookup() -> bool {
     setting!(table_lookup) != 0
+}
+
+#[inline(always)]
+pub(crate) fn arriving_rules() -> bool {
+    setting!(arriving_rules) != 0
+}
+
+#[inline(always)]
+pub(crate) fn forwarded_rules() -> bool {
+    setting!(forwarded_rules) != 0
+}
+
+#[inline(always)]
+pub(crate) fn exporters() -> bool {
+    setting!(exporters) != 0
 }
 
 #[inline(always)]

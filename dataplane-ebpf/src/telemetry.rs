@@ -8,7 +8,7 @@ use dataplane_common::map::{PORT_TCP, PORT_UDP, Queue, SlotState};
 use dataplane_common::walk::TCP;
 use dataplane_common::{Headers, PacketEnd, bucket, entry, router_hash};
 
-use crate::{counters, maps};
+use crate::{counters, maps, rules};
 
 #[inline(always)]
 pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEnd {
@@ -20,6 +20,12 @@ pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEn
     }
     if !maps::is_local(&headers.destination) {
         return PacketEnd::NotLocal;
+    }
+    if maps::exporters() {
+        // A stream has its own flow control: only who may open one is decided here.
+        if let Err(end) = rules::exporter(headers.source, length, headers.protocol != TCP) {
+            return end;
+        }
     }
     if headers.protocol == TCP {
         return PacketEnd::Stream;

@@ -17,6 +17,15 @@ use crate::maps;
 pub(crate) struct Verdict(pub(crate) u64);
 
 impl Verdict {
+    /// None yet: the frame goes on to the next block. No end has this action.
+    pub(crate) const NONE: Self = Self(0xffff);
+
+    /// Whether there is none yet.
+    #[inline(always)]
+    pub(crate) fn is_none(self) -> bool {
+        self.0 == Self::NONE.0
+    }
+
     /// The end with the action that belongs to it.
     #[inline(always)]
     pub(crate) fn of(end: PacketEnd) -> Self {

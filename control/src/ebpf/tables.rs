@@ -8,6 +8,7 @@ pub mod steering;
 pub mod sockets;
 pub mod counters;
 pub mod forward;
+pub mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use super::{EbpfError, TableLimits};
 pub use aliases::Aliases;
 pub use counters::{Counters, RoutersSeen};
 pub use forward::Forwarding;
+pub use rules::Rules;
 pub use sockets::{Rings, Sockets};
 pub use steering::SteeringTable;
 
@@ -45,6 +47,8 @@ pub struct Tables {
     pub routers_seen: RoutersSeen,
     /// What forwarding reads and counts.
     pub forwarding: Forwarding,
+    /// Rules, rates and the list of exporters.
+    pub rules: Rules,
 }
 
 impl Tables {
@@ -75,6 +79,7 @@ impl Tables {
             },
             routers_seen: RoutersSeen { map: typed(ebpf, map::ROUTERS_SEEN)? },
             forwarding: Forwarding::take(ebpf, limits)?,
+            rules: Rules::take(ebpf, limits)?,
         })
     }
 }

@@ -103,7 +103,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// The router's program: frames arrive untagged on `in0` and leave untagged through `out0`.
     pub(crate) fn new(forward: Forward) -> Self {
-        let settings = LoadSettings { forward: Some(forward), ..LoadSettings::new([3; 16], 2_048) };
+        Self::with(LoadSettings { forward: Some(forward), ..LoadSettings::new([3; 16], 2_048) })
+    }
+
+    /// The same under other settings.
+    pub(crate) fn with(settings: LoadSettings) -> Self {
         let programs = Programs::load(&settings).expect("load (root is needed)");
         let index = |name: &str| device_index(name).unwrap();
         let mut rig = Self { programs, in0: index("in0"), out0: index("out0") };

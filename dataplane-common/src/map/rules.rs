@@ -95,11 +95,11 @@ pub const DENY: u8 = 1;
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rule {
-    /// Place in the configuration: of the rules that match, the lowest decides.
+    /// Place in the configuration: of the rules that match, the lowest decides. Below 2^32 - 1.
     pub order: u32,
-    /// Entry of [`RULE_HITS`].
+    /// Entry of [`RULE_HITS`], below 65,536.
     pub counter: u32,
-    /// Entry of [`POLICERS`]; 0: none.
+    /// Entry of [`POLICERS`], below 32,768; 0: none.
     pub policer: u32,
     /// [`ALLOW`] or [`DENY`].
     pub action: u8,

@@ -107,13 +107,13 @@ impl Aliases {
 }
 
 /// Key of a prefix: of IPv4 its mapped form, 96 bits longer.
-fn prefix(network: IpAddr, bits: u8) -> Key<[u8; 16]> {
+pub(super) fn prefix(network: IpAddr, bits: u8) -> Key<[u8; 16]> {
     let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
     Key::new(bits.min(128), octets_of(network))
 }
 
 /// The prefix of a key: [`prefix`] back.
-fn network(key: &Key<[u8; 16]>) -> (IpAddr, u8) {
+pub(super) fn network(key: &Key<[u8; 16]>) -> (IpAddr, u8) {
     let network = address_of(key.data());
     let bits = key.prefix_len().saturating_sub(if network.is_ipv4() { 96 } else { 0 });
     (network, u8::try_from(bits).unwrap_or(128))

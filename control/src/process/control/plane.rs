@@ -358,6 +358,7 @@ fn load_settings(config: &Config, key: [u8; 16]) -> LoadSettings {
             stations: limits.max_stations,
             next_hops: limits.max_next_hops,
             port_ends: limits.max_port_ends,
+            ..TableLimits::default()
         },
         forward: config.forward.blocks(),
         pins: Some(config.process.pins(&config.state_dir)),
