@@ -6,6 +6,7 @@
 mod populations;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use collector::batch::{BatchLimits, WorkerId};
@@ -17,6 +18,10 @@ use collector::{Collector, Drain, Input, Now, Outlet, Settings, StreamEnd, Strea
 use jsonschema::Validator;
 use output::json::Encoder;
 use serde_json::Value;
+
+const IPFIX: u16 = 4739;
+const SFLOW: u16 = 6343;
+const UDP_NOTIF: u16 = 10_003;
 
 /// A collector whose every line is held to its schema.
 struct Stage {
@@ -35,7 +40,13 @@ impl Stage {
         let schemas = schemas(&interest);
         let (out, drain) =
             Outlet::new(WorkerId(0), &schemas, 64, BatchLimits { rows: 1_024, octets: 1 << 20 });
-        let ports = (0..=u16::MAX).map(|port| (port, PortProtocol::Any)).collect();
+        let ports = (0..=u16::MAX)
+            .map(|port| match port {
+                SFLOW => (port, PortProtocol::Sflow),
+                UDP_NOTIF => (port, PortProtocol::UdpNotif),
+                port => (port, PortProtocol::Any),
+            })
+            .collect();
         let settings = Settings {
             ports,
             bmp_resync: true,
@@ -87,9 +98,10 @@ impl Stage {
         self.check();
     }
 
-    fn datagram(&mut self, payload: &[u8]) {
+    fn datagram(&mut self, port: u16, payload: &[u8]) {
         let from = "192.0.2.1:50000".parse().unwrap();
-        let input = Input::Datagram { from, to: "192.0.2.9:4739".parse().unwrap(), payload };
+        let to = SocketAddr::new("192.0.2.9".parse().unwrap(), port);
+        let input = Input::Datagram { from, to, payload };
         self.collector.accept(self.now, input, &mut self.out);
         self.check();
     }
@@ -177,8 +189,11 @@ fn messages_of_every_kind_and_family() {
     let mut stage = Stage::new();
     stage.stream(1, &populations::bmp());
     for payload in populations::flows() {
-        stage.datagram(&payload);
+        stage.datagram(IPFIX, &payload);
     }
+    let [sflow, notifications] = populations::samples_and_notifications();
+    sflow.iter().for_each(|payload| stage.datagram(SFLOW, payload));
+    notifications.iter().for_each(|payload| stage.datagram(UDP_NOTIF, payload));
     for kind in [
         Kind::Flow,
         Kind::Options,
@@ -191,9 +206,13 @@ fn messages_of_every_kind_and_family() {
         Kind::Mirror,
         Kind::Session,
         Kind::Error,
+        Kind::Sample,
+        Kind::Counters,
+        Kind::Notification,
     ] {
         assert!(!stage.of(kind).is_empty(), "{}", kind.name());
     }
+    assert_eq!((stage.of(Kind::Sample).len(), stage.of(Kind::Notification).len()), (3, 5));
     let routes = stage.of(Kind::Route);
     let told = |path: &[&str]| {
         routes.iter().filter(|route| !path.iter().fold(*route, |value, key| &value[key]).is_null()).count()
@@ -238,11 +257,15 @@ fn one_octet_wrong_anywhere() {
             stage.stream(number * 10_000 + at as u64, &[bmp[1].clone(), damaged]);
         }
     }
-    for payload in &flows {
-        for at in 0..payload.len() {
-            let mut damaged = payload.clone();
-            damaged[at] ^= [0xff, 0x01, 0x80, 0x10][at % 4];
-            stage.datagram(&damaged);
+    let [sflow, notifications] = populations::samples_and_notifications();
+    for (port, payloads) in [(IPFIX, flows), (SFLOW, sflow), (UDP_NOTIF, notifications)] {
+        for payload in payloads {
+            for at in 0..payload.len() {
+                let mut damaged = payload.clone();
+                damaged[at] ^= [0xff, 0x01, 0x80, 0x10][at % 4];
+                stage.now.monotonic_ns += 1_000_000_000;
+                stage.datagram(port, &damaged);
+            }
         }
     }
     assert!(stage.of(Kind::Error).len() > 100 && stage.of(Kind::Route).len() > 100);

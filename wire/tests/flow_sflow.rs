@@ -77,6 +77,48 @@ fn cut_anywhere_and_any_bit_flipped() {
 }
 
 proptest! {
+    /// What a sample says is read as it was written, compact or expanded as its numbers need, and records whose
+    /// format nobody knows keep their octets.
+    #[test]
+    fn samples_of_any_numbers(
+        numbers: [u32; 5],
+        index in prop_oneof![0_u32..1 << 24, 1_u32 << 24..1 << 30],
+        ports in (1_u32..0x3fff_ffff, 1_u32..0x3fff_ffff),
+        agent: [u8; 16],
+        records in vec((1_u32..1 << 20, 1_u16..4096, vec(any::<u8>(), 0..40)), 0..5),
+    ) {
+        let [sequence, rate, pool, drops, uptime] = numbers;
+        let source = Source { kind: 0, index };
+        let mut sample = emit::Sample::flow(sequence, source, rate, pool, drops, ports);
+        let padded: Vec<_> = records
+            .iter()
+            .map(|(enterprise, number, body)| {
+                let mut body = body.clone();
+                body.resize(body.len().next_multiple_of(4), 0);
+                (Format { enterprise: *enterprise, number: *number }, body)
+            })
+            .collect();
+        for (format, body) in &padded {
+            sample.record(*format, body);
+        }
+        let mut datagram = emit::Datagram::new(Address::Ipv6(agent), 7, sequence, uptime);
+        datagram.sample(sample);
+        let octets = datagram.finish();
+
+        let datagram = Datagram::parse(&octets).unwrap();
+        prop_assert_eq!((datagram.agent, datagram.sub_agent, datagram.uptime_ms), (Address::Ipv6(agent), 7, uptime));
+        let samples: Vec<_> = datagram.samples().map(Result::unwrap).collect();
+        let [Sample::Flow(flow)] = samples[..] else { panic!("{samples:?}") };
+        prop_assert_eq!((flow.sequence, flow.source, flow.sampling_rate), (sequence, source, rate));
+        prop_assert_eq!((flow.pool, flow.drops), (pool, drops));
+        prop_assert_eq!((flow.input, flow.output), (Interface::Port(ports.0), Interface::Port(ports.1)));
+        let read: Vec<_> = samples[0]
+            .records()
+            .map(|record| record.map(|record| (record.format, record.body.rest().to_vec())).unwrap())
+            .collect();
+        prop_assert_eq!(read, padded);
+    }
+
     #[test]
     fn any_octets(mut octets in vec(any::<u8>(), 0..300)) {
         walk(&octets);

@@ -6,7 +6,7 @@ mod walk;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use walk::walk;
-use wire::emit::udp_notif::{Header, datagrams};
+use wire::emit::udp_notif::{Header, datagram, datagrams};
 use wire::udp_notif::Datagram;
 
 proptest! {
@@ -27,6 +27,26 @@ proptest! {
             whole.extend_from_slice(datagram.payload.rest());
         }
         prop_assert_eq!(whole, message);
+    }
+
+    /// Options that nobody knows stand beside the body and are read as they were written.
+    #[test]
+    fn options_are_kept(
+        options in vec((2_u8..255, vec(any::<u8>(), 0..20)), 0..8),
+        body in vec(any::<u8>(), 0..40),
+        media in 0_u8..16,
+        message_id: u32,
+    ) {
+        let written: Vec<u8> = options
+            .iter()
+            .flat_map(|(kind, data)| [&[*kind, u8::try_from(data.len() + 2).unwrap()][..], data].concat())
+            .collect();
+        let octets = datagram(&Header { media, publisher_id: 9, message_id }, &written, &body);
+        let read = Datagram::parse(&octets).unwrap();
+        prop_assert_eq!((read.publisher_id, read.message_id, read.payload.rest()), (9, message_id, &body[..]));
+        let found: Vec<(u8, Vec<u8>)> =
+            read.options().map(|option| option.map(|option| (option.kind, option.data.rest().to_vec())).unwrap()).collect();
+        prop_assert_eq!(found, options);
     }
 
     #[test]

@@ -8,8 +8,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use wire::bgp::attribute::Origin;
 use wire::bgp::{AsWidth, Community, Family, Prefix, RouteDistinguisher, SegmentKind};
 use wire::emit::ipfix::Message;
-use wire::emit::{bgp as emit_bgp, bmp as emit_bmp, netflow};
+use wire::emit::{bgp as emit_bgp, bmp as emit_bmp, netflow, sflow, udp_notif};
 use wire::ipfix::template::{Field, VARIABLE_LENGTH};
+use wire::sflow::sample::Source;
+use wire::sflow::{Address, Format};
 
 /// One NLRI field of each family that is no prefix.
 pub(crate) fn typed_fields() -> Vec<(Family, Vec<u8>)> {
@@ -217,4 +219,46 @@ pub(crate) fn flows() -> Vec<Vec<u8>> {
         .data(256, &times, &[&[&[1; 4], number, number, &[1, 2]]]);
     let v5 = netflow::packet_v5(&netflow::HeaderV5::default(), &[netflow::RecordV5::default(); 2]);
     vec![ipfix.finish(), v9.finish(), v5]
+}
+
+/// sFlow datagrams with every kind of sample and records of every shape, and UDP-notif messages of every medium.
+pub(crate) fn samples_and_notifications() -> [Vec<Vec<u8>>; 2] {
+    let port = Source { kind: 0, index: 17 };
+    let packet = [
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0x00, 0, 7, 0x08, 0x00, // Ethernet, VLAN 7
+        0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, // IPv4
+        0, 53, 0, 53, 0, 8, 0, 0, // UDP
+    ];
+    let mut flow = sflow::Sample::flow(1, port, 512, 9_000, 0, (17, 18));
+    flow.raw_header(1, 64, 4, &packet);
+    let mut gateway = Vec::new();
+    sflow::address(&mut gateway, Address::Ipv4([192, 0, 2, 9]));
+    sflow::words(&mut gateway, &[65_000, 65_001, 65_002, 1, 2, 2, 65_003, 65_004, 1, 0x0001_0002, 100]);
+    flow.record(Format::standard(1003), &gateway);
+    let mut user = Vec::new();
+    sflow::words(&mut user, &[106]);
+    sflow::opaque(&mut user, b"alice");
+    sflow::words(&mut user, &[106]);
+    sflow::opaque(&mut user, b"");
+    flow.record(Format::standard(1004), &user);
+    flow.record(Format { enterprise: 9, number: 1 }, &[9; 8]);
+    let several = sflow::Sample::flow(2, port, 512, 9_001, 0, (0x8000_0002, 0x3fff_ffff));
+    let mut counters = sflow::Sample::counters(3, port);
+    counters.record(Format::standard(1), &[1; 88]).record(Format::standard(2), &[1; 52]);
+    counters.record(Format { enterprise: 9, number: 1 }, &[9; 8]);
+    let mut discarded = sflow::Sample::discarded(4, port, 1, (17, 0), 256);
+    discarded.raw_header(11, 40, 0, &packet[18..]);
+    let mut datagram = sflow::Datagram::new(Address::Ipv6([0x20; 16]), 1, 2, 3);
+    datagram.sample(flow).sample(several).sample(counters).sample(discarded);
+    let sflow = vec![datagram.finish()];
+
+    let header = |media, message_id| udp_notif::Header { media, publisher_id: 1, message_id };
+    let json = br#"{"a:notification": {"eventTime": "2025-01-01T00:00:00Z", "value": [1, 2.5, null]}}"#;
+    let cbor = [0xa2, 1, 0x63, b'o', b'n', b'e', 0x61, b'b', 0x82, 1, 0xf5];
+    let mut notifications = udp_notif::datagrams(&header(1, 1), json, 30);
+    notifications.push(udp_notif::datagram(&header(2, 2), &[200, 3, 7], b"<a>1</a>"));
+    notifications.push(udp_notif::datagram(&header(3, 3), &[], &cbor));
+    notifications.push(udp_notif::datagram(&header(1, 5), &[], b"{no json"));
+    notifications.push(udp_notif::datagram(&header(9, 6), &[], &[1, 2]));
+    [sflow, notifications]
 }
