@@ -97,7 +97,7 @@ fn elements_that_the_exporter_describes_have_names_and_types() {
     let mut second = Message::new(1_750_000_000, 1, 7);
     let described: [[&[u8]; 4]; 5] = [
         [&number, &[0x80, 1], &[3], b"packetsSeen"],
-        [&number, &[0, 2], &[13], b"site/name"],
+        [&number, &[0, 2], &[13], b"site-name"],
         // A type that does not fit the length, a name that would break the line, and an element of IANA.
         [&number, &[0, 3], &[18], b"address"],
         [&number, &[0, 4], &[2], b"a\":1,\"b"],
@@ -111,7 +111,7 @@ fn elements_that_the_exporter_describes_have_names_and_types() {
     });
     let name = |name: &str| format!("e{pen}:{name}");
     let after = json!({
-        name("packetsSeen"): 256, name("site/name"): "text", key(3): "0007", key(4): "0008", name("packetsSeen_2"): 9,
+        name("packetsSeen"): 256, name("site-name"): "text", key(3): "0007", key(4): "0008", name("packetsSeen_2"): 9,
     });
     assert_eq!(fields(&[first.finish(), second.finish()]), [before, after]);
 }

@@ -34,7 +34,7 @@ impl Describes {
 pub(crate) struct Announcement {
     /// Code of its abstract data type.
     pub(crate) data_type: u8,
-    /// Letters, digits and signs of ASCII that JSON need not escape.
+    /// Letters, digits and hyphens of ASCII.
     pub(crate) name: Box<[u8]>,
 }
 
@@ -101,7 +101,9 @@ impl Announced {
 
 /// Whether a description is of an element without a name, with a type that IANA has and a name that can be a key.
 fn is_usable((pen, id): (u32, u16), data_type: u8, name: &[u8]) -> bool {
-    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.:/".contains(octet);
-    let is_name = !name.is_empty() && name.len() <= MAX_NAME_OCTETS && name.iter().all(is_plain);
+    // No underscore: `_2` is what the second field of an element has behind its name.
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
+    let begins_so = name.first().is_some_and(u8::is_ascii_alphabetic);
+    let is_name = begins_so && name.len() <= MAX_NAME_OCTETS && name.iter().all(is_plain);
     is_name && pen != 0 && lookup(pen, id).is_none() && DataType::from_code(data_type).is_some()
 }

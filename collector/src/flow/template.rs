@@ -43,7 +43,7 @@ pub struct Described<'a> {
     pub id: u16,
     /// Its type.
     pub data_type: DataType,
-    /// Its name: ASCII that needs no escapes.
+    /// Its name: letters, digits and hyphens of ASCII.
     pub name: &'a str,
 }
 

@@ -178,6 +178,18 @@ fn write(json: &mut Json<'_>, name: &str, item: Item<'_>) {
             }
             json.close_list();
         }
+        Item::Adapters(adapters) => {
+            json.open_list();
+            for adapter in adapters {
+                json.open();
+                json.key("ifIndex").unsigned(adapter.index.into());
+                json.key("mac_address").open_list();
+                adapter.macs.for_each(|mac| value::plain(json, Value::Mac(mac)));
+                json.close_list();
+                json.close();
+            }
+            json.close_list();
+        }
         Item::AsPath(path) => {
             json.open_list();
             for segment in path {

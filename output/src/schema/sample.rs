@@ -12,7 +12,7 @@ fn structure() -> Value {
         "type": "object",
         "properties": {"format": {"type": "string", "pattern": "^[0-9]+:[0-9]+$"}},
         "required": ["format"],
-        "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_]*$"},
+        "propertyNames": {"pattern": "^[A-Za-z0-9_]+$"},
         "additionalProperties": {"type": ["number", "string", "null", "array"]},
     })
 }

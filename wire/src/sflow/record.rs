@@ -74,6 +74,8 @@ pub enum Item<'a> {
     Numbers(Numbers<'a>),
     /// Segments of an AS path.
     AsPath(AsPath<'a>),
+    /// Adapters of a host.
+    Adapters(Adapters<'a>),
 }
 
 /// Iterator over the items of a record. An item beyond the record is one error and the last.
@@ -115,6 +117,7 @@ fn read<'a>(shape: Shape, cursor: &mut Cursor<'a>) -> Result<Item<'a>, Malformed
         Shape::Fixed(length) => cursor.take(length).map(Item::Octets),
         Shape::Numbers => numbers(cursor).map(Item::Numbers),
         Shape::AsPath => as_path(cursor).map(Item::AsPath),
+        Shape::Adapters => adapters(cursor).map(Item::Adapters),
     }
 }
 
@@ -189,6 +192,71 @@ impl<'a> Iterator for AsPath<'a> {
         let kind = self.rest.u32().ok()?;
         let as_numbers = numbers(&mut self.rest).ok()?;
         Some(Segment { is_set: kind == 1, as_numbers })
+    }
+}
+
+/// A count of adapters, each an index, a count and MAC addresses; checked whole, so that reading cannot fail later.
+fn adapters<'a>(cursor: &mut Cursor<'a>) -> Result<Adapters<'a>, Malformed> {
+    let start = *cursor;
+    let count = cursor.u32()?;
+    let rest = *cursor;
+    for _ in 0..count {
+        let adapter = cursor.skip(4).and_then(|()| macs(cursor));
+        if adapter.is_err() {
+            return Err(start.malformed(Reason::BadCount, 4));
+        }
+    }
+    Ok(Adapters { rest, left: count })
+}
+
+/// A count and so many MAC addresses.
+fn macs<'a>(cursor: &mut Cursor<'a>) -> Result<Macs<'a>, Malformed> {
+    let start = *cursor;
+    let count = usize::try_from(cursor.u32()?).unwrap_or(usize::MAX);
+    match count.checked_mul(8).map(|length| cursor.split(length)) {
+        Some(Ok(rest)) => Ok(Macs { rest }),
+        _ => Err(start.malformed(Reason::BadCount, 4)),
+    }
+}
+
+/// Iterator over the adapters of a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Adapters<'a> {
+    rest: Cursor<'a>,
+    left: u32,
+}
+
+/// An adapter of a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Adapter<'a> {
+    /// Its ifIndex.
+    pub index: u32,
+    /// Its MAC addresses.
+    pub macs: Macs<'a>,
+}
+
+impl<'a> Iterator for Adapters<'a> {
+    type Item = Adapter<'a>;
+
+    fn next(&mut self) -> Option<Adapter<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(Adapter { index: self.rest.u32().ok()?, macs: macs(&mut self.rest).ok()? })
+    }
+}
+
+/// Iterator over MAC addresses, each of 6 octets and 2 of padding.
+#[derive(Debug, Clone, Copy)]
+pub struct Macs<'a> {
+    rest: Cursor<'a>,
+}
+
+impl Iterator for Macs<'_> {
+    type Item = [u8; 6];
+
+    fn next(&mut self) -> Option<[u8; 6]> {
+        let mac = self.rest.array().ok()?;
+        self.rest.skip(2).ok()?;
+        Some(mac)
     }
 }
 
@@ -291,6 +359,20 @@ mod tests {
         let items: Vec<_> = record(Kind::Counters, 1, &octets).items().map(Result::unwrap).collect();
         assert_eq!((items.len(), items[0].0, items[18].0), (19, "ifIndex", "ifPromiscuousMode"));
         assert!(matches!(items[2].1, Item::Number(0x0000_0003_0000_0003)));
+    }
+
+    #[test]
+    fn a_host_has_adapters_with_addresses() {
+        let octets = words(&[2, 7, 1, 0x0200_0000, 0x0001_0000, 8, 0]);
+        let item = record(Kind::Counters, 2001, &octets).items().next().unwrap().unwrap();
+        let ("adapters", Item::Adapters(adapters)) = item else { panic!() };
+        let adapters: Vec<_> =
+            adapters.map(|adapter| (adapter.index, adapter.macs.collect::<Vec<_>>())).collect();
+        assert_eq!(adapters, [(7, std::vec![[2, 0, 0, 0, 0, 1]]), (8, std::vec![])]);
+        for octets in [words(&[0xffff_ffff, 7, 0]), words(&[1, 7, 0xffff_ffff])] {
+            let refused = record(Kind::Counters, 2001, &octets).items().next().unwrap().unwrap_err();
+            assert_eq!(refused, Malformed::new(Reason::BadCount, 0, 4));
+        }
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn read_record(record: Record<'_>, found: &mut Found, length: usize) {
                 found.fields += match item {
                     Item::Numbers(numbers) => numbers.count(),
                     Item::AsPath(path) => path.map(|segment| segment.as_numbers.count()).sum(),
+                    Item::Adapters(adapters) => adapters.map(|adapter| adapter.macs.count()).sum(),
                     Item::Number(_)
                     | Item::Float(_)
                     | Item::Address(_)
