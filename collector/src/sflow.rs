@@ -29,6 +29,9 @@ use agent::{Agents, Key};
 
 pub use agent::AgentState;
 
+/// A tick looks at every source of every agent, so an agent that opens gaps all the time must not cause one a turn.
+const BETWEEN_TICKS_NS: u64 = 100_000_000;
+
 /// The sFlow sessions of one router.
 #[derive(Debug, Default)]
 pub struct Sessions {
@@ -55,7 +58,8 @@ impl Sessions {
     /// Settles gaps. Returns the next monotonic ns at which there is something to do.
     pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) -> Option<u64> {
         if self.due_ns? <= turn.now.monotonic_ns {
-            self.due_ns = self.agents.tick(turn);
+            let not_before = turn.now.monotonic_ns.saturating_add(BETWEEN_TICKS_NS);
+            self.due_ns = self.agents.tick(turn).map(|due_ns| due_ns.max(not_before));
         }
         self.due_ns
     }

@@ -118,6 +118,21 @@ fn lost_datagrams_and_lost_samples_are_counted_apart() {
 }
 
 #[test]
+fn gaps_of_many_moments_are_settled_together() {
+    let mut rig = rig(Settings::default());
+    for number in 0..10 {
+        rig.send(PORT, &datagram(number * 2, vec![counters(number * 3)]));
+        rig.now.monotonic_ns += SECOND / 100;
+    }
+    rig.now.monotonic_ns += SECOND - SECOND / 10 + SECOND / 50;
+    // The first gap is a second old; the next moment is not that of the second one, 10 ms later.
+    let next = rig.collector.tick(rig.now, &mut rig.outlet).unwrap();
+    assert_eq!(next, rig.now.monotonic_ns + SECOND / 10);
+    rig.tick(SECOND / 10);
+    assert_eq!((rig.lost(Protocol::Sflow), rig.event(FlowEvent::SampleLost)), (9, 18));
+}
+
+#[test]
 fn damage_keeps_what_stands_before_it() {
     let mut rig = rig(Settings::default());
     let whole = datagram(1, vec![counters(1), flow(1, [1; 4], [2; 4], 0)]);
