@@ -15,6 +15,7 @@ pub mod pins;
 pub mod probe;
 pub mod settings;
 pub mod tables;
+pub mod generate;
 
 use std::io;
 use std::os::fd::AsFd;
