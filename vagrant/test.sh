@@ -33,7 +33,7 @@ step() {
 
 # One selection of packages and features for every step, so that nothing is built twice. The eBPF crate is built for
 # its own target by control's build script.
-all=(--workspace --exclude dataplane-ebpf --features "control/root,lab/root")
+all=(--workspace --exclude dataplane-ebpf --features "control/root,lab/root,bench/root")
 
 # in_vm TEST: a test binary under the oldest kernel.
 in_vm() {

@@ -7,6 +7,7 @@
 //!   exporter   one exporter and observation domain -> messages; counters that grow from round to round
 //! script       a prelude of templates, then a cycle of datagrams without end; what has been sent is counted from it
 //!   socket     -> UDP sockets, one a source address
+//!   live       -> frames made inside the kernel and redirected to a device    (root)
 //!   bmp        -> TCP, one session a router
 //!   pace       when the next burst is due
 //! report       one JSON line
@@ -21,6 +22,7 @@ mod record;
 mod exporter;
 pub mod script;
 pub mod socket;
+pub mod live;
 pub mod bmp;
 pub mod pace;
 pub mod report;

@@ -66,9 +66,9 @@ mod program {
         if length < SHORTEST || length > FRAME_CAPACITY as u32 {
             return None;
         }
-        let surplus = (ctx.data_end() - ctx.data()) as i32 - length as i32;
+        // Each frame comes with all of its octets, also one that was recycled.
         // SAFETY: no packet pointer is used after it.
-        if unsafe { bpf_xdp_adjust_tail(ctx.ctx, -surplus) } != 0 {
+        if unsafe { bpf_xdp_adjust_tail(ctx.ctx, length as i32 - FRAME_CAPACITY as i32) } != 0 {
             return None;
         }
         store(ctx, 0, frame.octets.as_ptr(), length)?;

@@ -13,6 +13,7 @@ use clap::ValueEnum as _;
 use serde_json::Value;
 
 use super::bmp::{self, Sessions};
+use super::live::{Live, Mac, parse_mac};
 use super::pace::Pace;
 use super::population::{Class, Population, Protocol};
 use super::report::{self, Device, Run};
@@ -29,6 +30,8 @@ Examples:
         --bmp 192.0.2.1:11019 --bmp-routers 100 --rate 50000 --seconds 60
   A described population, half a percent of it withheld so that its sequence numbers have gaps:
     millrace-gen --population routers.toml --loss-per-mille 5 --to 192.0.2.1:4739 --datagrams 100000
+  As fast as the kernel makes frames, from 10,000 addresses, out of one end of a virtual Ethernet pair:
+    millrace-gen --ipfix 10000 --to 10.73.0.1:4739 --live --device eth0 --to-mac 02:00:00:00:00:02 --seconds 10
 
 A population file has the keys of Population and one [[class]] for each kind of exporter:
     seed = 1                    # the same seed makes the same octets
@@ -139,6 +142,15 @@ pub struct Generate {
     /// Device whose sent packets the kernel counts, for the report.
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Send live frames through --device, not through sockets: sources need not be addresses of this host. Root.
+    #[arg(long, requires_all = ["device", "to_mac"])]
+    live: bool,
+    /// MAC address of the collector, or of the router on the way to it, for --live.
+    #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+    to_mac: Option<Mac>,
+    /// Core to send from.
+    #[arg(long)]
+    core: Option<usize>,
 }
 
 /// Where a protocol, or all of them, is sent to.
@@ -163,6 +175,29 @@ impl FromStr for Target {
     }
 }
 
+/// One of the two ways to send.
+enum Sender<'a> {
+    Sockets(Sockets<'a>),
+    Live(Live),
+}
+
+impl Sender<'_> {
+    fn send(&mut self, count: u64) -> anyhow::Result<()> {
+        match self {
+            Self::Sockets(sockets) => sockets.send(count),
+            Self::Live(live) => live.send(count),
+        }
+    }
+
+    /// Datagrams sent, and those that could not be made.
+    fn counted(&self) -> anyhow::Result<(u64, u64)> {
+        match self {
+            Self::Sockets(sockets) => Ok((sockets.sent(), 0)),
+            Self::Live(live) => live.counted(),
+        }
+    }
+}
+
 impl Generate {
     /// Sends what was asked for, until it is sent, time is over or Ctrl-C. Returns the report.
     ///
@@ -176,6 +211,9 @@ impl Generate {
             "without end: give --datagrams or --seconds"
         );
         let targets = self.targets(&population)?;
+        if let Some(id) = self.core {
+            ensure!(core_affinity::set_for_current(core_affinity::CoreId { id }), "cannot run on core {id}");
+        }
         let stop = interrupts()?;
         let script = Script::new(&population, unix_seconds());
         let before = self.device.as_deref().map(Device::now).transpose()?;
@@ -183,15 +221,21 @@ impl Generate {
             Some(to) => Some(Sessions::open(&population, self.bmp_routers, to)?),
             None => None,
         };
-        let mut sockets = Sockets::open(&script, targets)?;
+        let mut sender = match (&self.device, self.to_mac) {
+            (Some(device), Some(next_hop)) if self.live => {
+                Sender::Live(Live::open(&script, &targets, device, next_hop)?)
+            }
+            _ => Sender::Sockets(Sockets::open(&script, targets)?),
+        };
         let began = Instant::now();
         let mut pace = Pace::new(self.rate);
         let until = self.datagrams.unwrap_or(u64::MAX);
         let time = self.seconds.map_or(Duration::MAX, Duration::from_secs_f64);
-        let mut flaps = 0;
-        while !stop.load(Ordering::Relaxed) && sockets.sent() < until && began.elapsed() < time {
-            pace.wait(sockets.sent());
-            sockets.send(self.burst.min(until - sockets.sent()))?;
+        let (mut sent, mut failed, mut flaps) = (0, 0, 0);
+        while !stop.load(Ordering::Relaxed) && sent + failed < until && began.elapsed() < time {
+            pace.wait(sent);
+            sender.send(self.burst.min(until - sent - failed))?;
+            (sent, failed) = sender.counted()?;
             if let Some(sessions) = &mut sessions {
                 while f64::from(flaps) < began.elapsed().as_secs_f64() * self.bmp_flaps {
                     sessions.flap()?;
@@ -201,20 +245,16 @@ impl Generate {
         }
         let took = began.elapsed();
         let bmp = sessions.map_or(Ok(bmp::Sent::default()), Sessions::close)?;
-        let device = match (self.device.as_deref(), before) {
-            (Some(name), Some(before)) => Some((name, Device::now(name)?.since(before))),
+        let device = match (&self.device, &sender, before) {
+            (Some(name), Sender::Live(live), _) => Some((name.as_str(), live.device()?)),
+            (Some(name), Sender::Sockets(_), Some(before)) => {
+                Some((name.as_str(), Device::now(name)?.since(before)))
+            }
             _ => None,
         };
-        let run = Run {
-            mode: "sockets",
-            sent: sockets.sent(),
-            failed: 0,
-            took,
-            interrupted: stop.load(Ordering::Relaxed),
-            device,
-            bmp,
-        };
-        Ok(report::line(&population, &script, &run))
+        let mode = if self.live { "live" } else { "sockets" };
+        let interrupted = stop.load(Ordering::Relaxed);
+        Ok(report::line(&population, &script, &Run { mode, sent, failed, took, interrupted, device, bmp }))
     }
 
     /// The file's population with what the flags change.
