@@ -380,6 +380,8 @@ fn attack_14_jumping_sequence_numbers() {
     assert_eq!(near.lost(Protocol::Ipfix), before);
 }
 
+//= RFC 7011 section 10
+//# A Collecting Process MUST be able to handle IPFIX Message lengths of up to 65535 octets.
 #[test]
 fn attack_15_fragments_and_the_longest_datagram() {
     let mut rig = rig(Settings::default());

@@ -160,6 +160,8 @@ fn bad_framing_and_too_long_a_message_end_the_session() {
     }
 }
 
+//= RFC 7854 section 4.5
+//# Likewise, the monitoring station MUST close the TCP session after receiving a termination message.
 #[test]
 fn a_termination_ends_the_session() {
     let mut station = Station::new(Settings::default());

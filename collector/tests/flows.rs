@@ -115,6 +115,9 @@ fn netflow_9_and_5() {
     assert_eq!(rig.sets(Protocol::Netflow5, SetEnd::Decoded), 1);
 }
 
+//= RFC 7011 section 8
+//# However, a Collecting Process MUST NOT assume that the Data Set and the associated Template Set (or Options
+//# Template Set) are exported in the same IPFIX Message.
 #[test]
 fn data_waits_for_its_template() {
     let fields = [Field::iana(8, 4)];
@@ -250,6 +253,9 @@ fn a_damaged_set_spares_the_earlier_ones() {
     );
 }
 
+//= RFC 7011 section 8.4
+//# Template Withdrawals (Section 8.1) MUST NOT be sent by Exporting Processes exporting via UDP and MUST be
+//# ignored by Collecting Processes collecting via UDP.
 #[test]
 fn withdrawals_over_udp_are_refused() {
     let fields = [Field::iana(8, 4)];
@@ -265,6 +271,12 @@ fn withdrawals_over_udp_are_refused() {
     assert_eq!(rig.records(Kind::Flow, RecordEnd::Row), 1);
 }
 
+//= RFC 7011 section 8.4
+//# The Collecting Process MUST replace the Template or Options Template for that Template ID with the newly
+//# received Template or Options Template.
+//= RFC 7011 section 8
+//# Different Observation Domains within a Transport Session MAY use the same Template ID value to refer to
+//# different Templates; Collecting Processes MUST properly handle this case.
 #[test]
 fn templates_are_redefined_and_domains_kept_apart() {
     let (one, two) = ([Field::iana(8, 4)], [Field::iana(12, 4), Field::iana(4, 1)]);
@@ -311,6 +323,8 @@ fn kinds_that_nobody_wants_are_counted_only() {
     assert!(rig.rows(TableId::Flows).is_empty());
 }
 
+//= RFC 7011 section 9
+//# A Collector SHOULD provide a logging mechanism for tracking out-of-sequence IPFIX Messages.
 #[test]
 fn losses_are_counted_by_each_protocols_rule() {
     let fields = [Field::iana(8, 4)];

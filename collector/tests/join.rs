@@ -258,6 +258,8 @@ fn a_vrf_that_nobody_tells_is_that_of_the_configuration() {
     }
 }
 
+//= RFC 7011 section 8
+//# Collecting Processes MUST properly handle Templates with multiple identical Information Elements.
 #[test]
 fn of_a_tunnel_s_addresses_the_configured_one_is_looked_up() {
     let fields = [Field::iana(12, 4), Field::iana(12, 4), Field::iana(28, 16)];

@@ -115,3 +115,28 @@ fn elements_that_the_exporter_describes_have_names_and_types() {
     });
     assert_eq!(fields(&[first.finish(), second.finish()]), [before, after]);
 }
+
+/// Lists in lists are followed a bounded number of times; deeper ones are their octets.
+#[test]
+fn attack_09_lists_in_lists() {
+    let list = [Field::iana(292, VARIABLE_LENGTH)];
+    let mut octets = Vec::new();
+    for _ in 0..60 {
+        // Semantic undefined, template 256, and one record: the list so far.
+        let mut outer = Vec::new();
+        wire::emit::ipfix::variable_length(&mut outer, octets.len() + 3);
+        outer.extend([255, 1, 0]);
+        outer.extend_from_slice(&octets);
+        octets = outer;
+    }
+    let mut message = Message::new(1_750_000_000, 0, 7);
+    message.template(256, &list).raw(256, &octets, 1);
+    let flows = fields(&[message.finish()]);
+    let mut depth = 0;
+    let mut value = &flows[0]["subTemplateList"];
+    while value.is_object() {
+        value = &value["records"][0]["subTemplateList"];
+        depth += 1;
+    }
+    assert!(value.is_string() && (1..10).contains(&depth), "{depth}: {value}");
+}

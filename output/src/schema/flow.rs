@@ -9,8 +9,9 @@ use super::part::{
 };
 use super::{attribute, record, route};
 
-/// Names of elements: IANA's and vendors', `e<PEN>id<N>` for unknown ones, `_2` and so on for later occurrences.
-const ELEMENT: &str = "^([A-Za-z][A-Za-z0-9_-]*:)?[A-Za-z][A-Za-z0-9_-]*$";
+/// Names of elements: IANA's and vendors', `e<PEN>id<N>` for unknown ones, `e<PEN>:name` for those that the exporter
+/// describes, `_2` and so on for later occurrences.
+const ELEMENT: &str = "^(([A-Za-z][A-Za-z0-9_-]*:)?[A-Za-z][A-Za-z0-9_-]*|e[0-9]+:[A-Za-z0-9_.:/-]+)$";
 
 /// The value of an element: a number, text, and objects for lists (RFC 6313).
 pub(super) fn value() -> Value {

@@ -200,6 +200,8 @@ mod tests {
     }
 
     // RFC 7011 section 3.3.1: padding is shorter than any record of the set.
+    //= RFC 7011 section 9
+    //# The Collecting Process MUST accept padding in Data Records and Template Records.
     #[test]
     fn fixed_records_end_where_padding_starts() {
         let octets = [6, 0x00, 0x50, 17, 0x00, 0x35, 0, 0];
