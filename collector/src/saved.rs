@@ -97,6 +97,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The address of a saved router, which says who is to have it. `None`: it is none, and nobody will take it.
+#[must_use]
+pub fn address(saved: &[u8]) -> Option<[u8; 16]> {
+    let mut from = Reader(saved);
+    from.expect(MAGIC)?;
+    from.expect(VERSION.to_be_bytes())?;
+    from.take().ok()
+}
+
 impl Collector {
     /// Appends all that a router told: flow sessions with templates and options, BMP sessions, routes. Octets of
     /// streams that were not consumed stay with their source. Nothing is appended for a router that is not there.
@@ -191,6 +200,12 @@ impl Collector {
     /// Every router.
     pub fn routers(&self) -> impl Iterator<Item = RouterId> {
         self.routers.iter().map(|(id, _)| id)
+    }
+
+    /// The address of the router that has this stream.
+    #[must_use]
+    pub fn router_of(&self, stream: StreamId) -> Option<[u8; 16]> {
+        Some(self.routers.get(*self.streams.get(&stream)?)?.address)
     }
 
     /// Whether a session has this stream.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use collector::{CLOSE_STREAM, Input, StreamEnd, StreamId};
+use collector::{CLOSE_STREAM, Input, StreamEnd, StreamId, sixteen};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, sockopt};
 
@@ -58,6 +58,8 @@ struct Stream {
 pub struct HandedStream {
     /// Its name, which the saved router knows it by and which it keeps.
     pub name: StreamId,
+    /// Address of the router whose session it is: what saved router it belongs to.
+    pub router: [u8; 16],
     /// The accepted socket.
     pub socket: OwnedFd,
     /// The router's end.
@@ -88,14 +90,15 @@ enum Look {
 }
 
 impl Streams {
-    /// Names of streams carry the worker's number in their upper bits: those of two workers never meet.
-    pub(crate) fn new(worker: u16) -> Self {
+    /// Names of streams carry the worker's number in their upper bits, and `named` is how many any worker before has
+    /// given out: wherever streams move to, no two ever meet under one name.
+    pub(crate) fn new(worker: u16, named: u64) -> Self {
         Self {
             listeners: Vec::new(),
             streams: HashMap::new(),
             ready_listeners: Vec::new(),
             ready_streams: Vec::new(),
-            next_name: u64::from(worker) << WORKER_SHIFT | 1,
+            next_name: u64::from(worker) << WORKER_SHIFT | (named + 1) & ((1 << WORKER_SHIFT) - 1),
             counts: StreamCounts::default(),
         }
     }
@@ -120,13 +123,9 @@ impl Streams {
         settings: &WorkerSettings,
         each: &mut impl FnMut(Input<'_>) -> usize,
     ) -> io::Result<()> {
-        let HandedStream { name: StreamId(name), socket, from, to, rest } = stream;
+        let HandedStream { name: StreamId(name), socket, from, to, rest, .. } = stream;
         rustix::io::ioctl_fionbio(&socket, true)?;
         poll.add(&socket, Ready::Stream(name))?;
-        // A name of ours that comes back is not given out again.
-        if name >> WORKER_SHIFT == self.next_name >> WORKER_SHIFT {
-            self.next_name = self.next_name.max(name + 1);
-        }
         let mut octets = vec![0; settings.stream_buffer_bytes.max(rest.len())].into_boxed_slice();
         if let Some(front) = octets.get_mut(..rest.len()) {
             front.copy_from_slice(&rest);
@@ -168,6 +167,11 @@ impl Streams {
         if self.streams.contains_key(&name) {
             self.ready_streams.push(name);
         }
+    }
+
+    /// Names given out, by this worker or before it.
+    pub(crate) const fn named(&self) -> u64 {
+        (self.next_name & ((1 << WORKER_SHIFT) - 1)).saturating_sub(1)
     }
 
     /// Streams open now.
@@ -221,8 +225,12 @@ impl Streams {
         }
     }
 
-    /// Gives every stream away, open, with its rest; the collector that served them is not told.
-    pub(crate) fn hand_over(&mut self) -> Vec<HandedStream> {
+    /// Gives every stream away, open, with its rest; the collector that served them is not told. `router_of` knows
+    /// whose they are.
+    pub(crate) fn hand_over(
+        &mut self,
+        router_of: impl Fn(StreamId) -> Option<[u8; 16]>,
+    ) -> Vec<HandedStream> {
         self.ready_streams.clear();
         let mut handed: Vec<(u64, Stream)> = self.streams.drain().collect();
         handed.sort_by_key(|(name, _)| *name);
@@ -230,6 +238,7 @@ impl Streams {
             .into_iter()
             .map(|(name, stream)| HandedStream {
                 name: StreamId(name),
+                router: router_of(StreamId(name)).unwrap_or_else(|| sixteen(stream.from.ip())),
                 rest: stream.rest().to_vec(),
                 socket: stream.socket,
                 from: stream.from,

@@ -47,10 +47,9 @@ pub struct Worker {
     /// A packet is with the collector.
     under_way: bool,
     turns: u64,
-    /// Inputs of the last step, how many of them were packets, and how many of those came through rings.
+    /// Inputs of the last step, and how many of them were packets.
     given: u32,
     packets: u32,
-    frames: u32,
     began_ns: u64,
     tick_due_ns: u64,
     publish_due_ns: u64,
@@ -118,7 +117,7 @@ impl Worker {
             schemas,
             outlet,
             datagrams: Datagrams::new(),
-            streams: Streams::new(id.0),
+            streams: Streams::new(id.0, start.remains.named),
             report: Report::new(start.counters, rings.len()),
             rings,
             poll,
@@ -130,7 +129,6 @@ impl Worker {
             turns: 0,
             given: 0,
             packets: 0,
-            frames: 0,
             began_ns: 0,
             tick_due_ns: 0,
             publish_due_ns: 0,
@@ -178,7 +176,7 @@ impl Worker {
             Ok(given) => given,
             Err(_) => {
                 self.recover();
-                (self.packets, self.frames) = (1, 1);
+                self.packets = 1;
                 1
             }
         };
@@ -188,11 +186,7 @@ impl Worker {
             self.tick_safely(now);
             self.orders.say(Notice::Drained);
         }
-        self.stopping.is_some_and(|Stopping { hand_over, until_ns }| {
-            // Rings end with their worker; sockets, and what waits in them, go to the next one.
-            let wanted = if hand_over { self.frames } else { self.packets };
-            wanted == 0 || now.monotonic_ns >= until_ns
-        })
+        self.stopping.is_some_and(|stopping| self.packets == 0 || now.monotonic_ns >= stopping.until_ns)
     }
 
     /// Inputs that the last step gave to the collector.
@@ -258,7 +252,6 @@ impl Worker {
             ring.recycle();
             self.report.put_off(ring.held());
         }
-        self.frames = given;
         self.at = At::Datagrams;
         given += self.datagrams.receive(BATCH as u32, &mut accept);
         self.packets = given;

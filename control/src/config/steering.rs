@@ -125,6 +125,23 @@ impl Steering {
     }
 }
 
+impl Steering {
+    /// The address that XDP steers by, for a router as workers know it (16 octets): they apply exact aliases, XDP
+    /// prefixes as well.
+    #[must_use]
+    pub fn steered_by(&self, router: [u8; 16]) -> [u8; 16] {
+        if self.alias.iter().any(|alias| alias.address.is_host() && sixteen(alias.router) == router) {
+            return router;
+        }
+        let covers = |(network, bits, _): &&([u8; 16], u8, [u8; 16])| {
+            let differ = u128::from_be_bytes(*network) ^ u128::from_be_bytes(router);
+            differ.checked_shr(128 - u32::from(*bits)).unwrap_or(0) == 0
+        };
+        let prefixes = self.prefix_aliases();
+        prefixes.iter().filter(covers).max_by_key(|(_, bits, _)| *bits).map_or(router, |(.., by)| *by)
+    }
+}
+
 /// 32 hexadecimal digits -> key.
 #[must_use]
 fn parse_key(text: &str) -> Option<[u8; 16]> {
@@ -151,6 +168,29 @@ mod tests {
         for wrong in ["192.0.2.1/24", "192.0.2.0/33", "2001:db8::1/64", "", "a", "192.0.2.0/"] {
             assert!(network(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_router_is_steered_by_its_longest_prefix_unless_an_exact_alias_named_it() {
+        let alias = |address: &str, router: &str| Alias {
+            address: network(address).unwrap(),
+            router: router.parse().unwrap(),
+        };
+        let alias = vec![
+            alias("192.0.2.0/24", "10.0.0.1"),
+            alias("192.0.2.64/26", "10.0.0.2"),
+            alias("10.9.9.9", "192.0.2.65"),
+            alias("::/0", "10.0.0.3"),
+        ];
+        let steering = Steering { alias, ..Steering::default() };
+        let by = |text: &str| {
+            let octets = steering.steered_by(sixteen(text.parse().unwrap()));
+            dataplane_common::address_of(octets).to_string()
+        };
+        assert_eq!(by("192.0.2.1"), "10.0.0.1");
+        assert_eq!(by("192.0.2.66"), "10.0.0.2");
+        assert_eq!(by("192.0.2.65"), "192.0.2.65");
+        assert_eq!(by("2001:db8::1"), "10.0.0.3");
     }
 
     #[test]

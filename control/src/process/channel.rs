@@ -186,13 +186,16 @@ mod tests {
     fn messages_and_descriptors_arrive_in_order() {
         let (a, b) = channels();
         let file = std::fs::File::open("/dev/null").unwrap();
-        a.send(&Order::Start { version: VERSION, workers: 2, sinks: vec![0] }, &[file.as_fd(), a.as_fd()])
-            .unwrap();
+        a.send(
+            &Order::Start { version: VERSION, workers: 2, sinks: vec![0], key: None },
+            &[file.as_fd(), a.as_fd()],
+        )
+        .unwrap();
         a.send(&Order::Begin, &[]).unwrap();
         let first: Received<Order> = b.try_receive().unwrap().unwrap();
         assert_eq!(
             (first.message, first.descriptors.len()),
-            (Order::Start { version: VERSION, workers: 2, sinks: vec![0] }, 2)
+            (Order::Start { version: VERSION, workers: 2, sinks: vec![0], key: None }, 2)
         );
         assert_eq!(b.try_receive::<Order>().unwrap().unwrap().message, Order::Begin);
         assert!(b.try_receive::<Order>().unwrap().is_none());

@@ -28,6 +28,7 @@ use dataplane::inbox::{Command, Inbox, Notice};
 use dataplane::ring::{self, Ring};
 use dataplane::settings::{Copy, RingSettings, WorkerSettings};
 use dataplane::worker::{self, Remains, Running, Start};
+use dataplane_common::MAX_SLOTS;
 use output::distribute::Distribution;
 use output::sink::SinkLedger;
 use rustix::thread::CapabilitySet;
@@ -36,7 +37,7 @@ use super::channel::{Channel, ChannelError, Received};
 use super::message::{Order, Report};
 use super::privilege;
 use crate::config::Config;
-use orders::{Orders, Queue};
+use orders::{Orders, Part, Queue};
 
 /// Time between looks at notices and sink ledgers.
 const LOOK: Duration = Duration::from_millis(10);
@@ -97,10 +98,11 @@ pub(super) const SINK_PLACES: usize = 256;
 /// The sizes of the counters page, from the configuration alone: both processes compute the same.
 #[must_use]
 pub fn layout(config: &Config) -> Layout {
+    // Not as many as are configured: workers, listeners and sinks come and go, and each keeps its place. What nobody
+    // writes takes no memory.
     Layout {
-        workers: config.workers.len(),
+        workers: MAX_SLOTS as usize,
         rings: config.limits.max_ring_rows as usize,
-        // Not as many as are configured: listeners and sinks come and go, and each keeps its place.
         sockets: config.limits.max_socket_rows as usize,
         others: SINK_PLACES * SinkLedger::WORDS,
     }
@@ -131,7 +133,7 @@ struct Process {
 
 impl Process {
     fn start(channel: &Channel, orders: Orders) -> anyhow::Result<Self> {
-        let Orders { config, page, workers: parts, queues, sinks: places } = orders;
+        let Orders { config, page, workers: parts, queues, sinks: places, key, left } = orders;
         let counters = Counters::map(page, layout(&config)).context("cannot map the counters page")?;
         let rings = open(channel, &config, &queues)?;
         let mut outputs = sinks::build(&config, &places, &counters)?;
@@ -149,7 +151,8 @@ impl Process {
             .unzip();
         let sinks = Distribution::start(drains, outputs, config.limits.sink_queue_batches)?;
         let asked = asked::Asked::new(&schemas);
-        let parts = hand_over::take(channel, parts)?;
+        let remains = hand_over::take(channel, &config, key, left)?;
+        let parts = parts.into_iter().zip(remains).collect();
         let workers = spawn(&config, &schemas, &counters, outlets, rings, parts)?;
         Ok(Self { starting: workers.len(), workers, sinks: Some(sinks), exporters, asked })
     }
@@ -289,7 +292,7 @@ fn spawn(
     counters: &Counters,
     outlets: Vec<Outlet>,
     rings: Vec<Vec<Ring>>,
-    parts: Vec<hand_over::Taken>,
+    parts: Vec<(Part, Remains)>,
 ) -> anyhow::Result<Vec<Running>> {
     let settings = WorkerSettings {
         socket_buffer_bytes: config.limits.socket_buffer_bytes,
@@ -301,9 +304,7 @@ fn spawn(
     };
     let mut workers = Vec::new();
     let parts = outlets.into_iter().zip(rings).zip(parts).zip(&config.workers);
-    for (n, (((outlet, rings), hand_over::Taken { datagrams, listeners, remains }), core)) in
-        parts.enumerate()
-    {
+    for (n, (((outlet, rings), (Part { datagrams, listeners }, remains)), core)) in parts.enumerate() {
         let start = Start {
             id: worker_id(n),
             core: Some(usize::from(*core)),

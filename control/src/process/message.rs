@@ -24,6 +24,9 @@ pub enum Order {
         workers: u16,
         /// Where each sink counts: the position of its ledger on the counters page.
         sinks: Vec<u16>,
+        /// Key of the router hash: what routers were left goes to the workers on whose slots they are. Absent where
+        /// nothing steers.
+        key: Option<[u8; 16]>,
     },
     /// A worker serves a socket, which stands beside it.
     Serve {

@@ -26,11 +26,14 @@ struct Head {
     /// Octets of each saved router.
     routers: Vec<u64>,
     streams: Vec<SavedStream>,
+    /// Names that were given out.
+    named: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedStream {
     name: u64,
+    router: [u8; 16],
     from: SocketAddr,
     to: SocketAddr,
     /// Octets that were read and not consumed.
@@ -41,9 +44,10 @@ struct SavedStream {
 ///
 /// # Errors
 /// What the kernel says: no memory, most likely.
-pub(super) fn write(routers: Vec<Vec<u8>>, streams: &[HandedStream]) -> io::Result<OwnedFd> {
+pub(super) fn write(routers: Vec<Vec<u8>>, streams: &[HandedStream], named: u64) -> io::Result<OwnedFd> {
     let saved = |stream: &HandedStream| SavedStream {
         name: stream.name.0,
+        router: stream.router,
         from: stream.from,
         to: stream.to,
         rest: stream.rest.len() as u64,
@@ -51,6 +55,7 @@ pub(super) fn write(routers: Vec<Vec<u8>>, streams: &[HandedStream]) -> io::Resu
     let head = Head {
         routers: routers.iter().map(|octets| octets.len() as u64).collect(),
         streams: streams.iter().map(saved).collect(),
+        named,
     };
     let head = postcard::to_stdvec(&head).map_err(io::Error::other)?;
     let file = memfd_create("remains", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
@@ -78,15 +83,15 @@ pub(super) fn read(file: impl AsFd, mut sockets: BTreeMap<u64, OwnedFd>) -> io::
     let length = octets.take(8)?.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
     let head: Head = postcard::from_bytes(&octets.take(u64::from_le_bytes(length))?)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    let mut remains = Remains::default();
+    let mut remains = Remains { named: head.named, ..Remains::default() };
     for length in head.routers {
         remains.routers.push(octets.take(length)?);
     }
-    for SavedStream { name, from, to, rest } in head.streams {
+    for SavedStream { name, router, from, to, rest } in head.streams {
         let rest = octets.take(rest)?;
         match sockets.remove(&name) {
             Some(socket) => {
-                remains.streams.push(HandedStream { name: StreamId(name), socket, from, to, rest });
+                remains.streams.push(HandedStream { name: StreamId(name), router, socket, from, to, rest });
             }
             None => remains.lost.push(StreamId(name)),
         }
@@ -121,27 +126,34 @@ mod tests {
 
     fn stream(name: u64, rest: &[u8]) -> HandedStream {
         let (from, to) = ("192.0.2.1:179".parse().unwrap(), "[2001:db8::1]:11019".parse().unwrap());
-        HandedStream { name: StreamId(name), socket: socket(), from, to, rest: rest.to_vec() }
+        HandedStream {
+            name: StreamId(name),
+            router: [4; 16],
+            socket: socket(),
+            from,
+            to,
+            rest: rest.to_vec(),
+        }
     }
 
     #[test]
     fn what_is_left_comes_back_and_a_stream_without_its_socket_is_lost() {
         let streams = [stream(7, b"half a mess"), stream(8, b""), stream(9, b"x")];
-        let file = write(vec![b"one".to_vec(), Vec::new(), vec![5; 100_000]], &streams).unwrap();
+        let file = write(vec![b"one".to_vec(), Vec::new(), vec![5; 100_000]], &streams, 12).unwrap();
         let sockets = [7, 9, 4711].map(|name| (name, socket())).into();
         let back = read(&file, sockets).unwrap();
         assert_eq!(back.routers, [b"one".to_vec(), Vec::new(), vec![5; 100_000]]);
         let seen: Vec<_> = back.streams.iter().map(|s| (s.name.0, s.from, s.to, s.rest.as_slice())).collect();
         let [first, _, third] = &streams;
         assert_eq!(seen, [(7, first.from, first.to, &b"half a mess"[..]), (9, third.from, third.to, b"x")]);
-        assert_eq!(back.lost, [StreamId(8)]);
+        assert_eq!((back.lost, back.named), (vec![StreamId(8)], 12));
         // Sealed: whoever holds it reads what was written.
         assert!(File::from(file).write_all(b"x").is_err());
     }
 
     #[test]
     fn a_file_cut_anywhere_is_an_error() {
-        let whole = write(vec![vec![3; 40]], &[stream(1, b"rest")]).unwrap();
+        let whole = write(vec![vec![3; 40]], &[stream(1, b"rest")], 1).unwrap();
         let length = File::from(whole.try_clone().unwrap()).metadata().unwrap().len();
         let mut octets = vec![0; usize::try_from(length).unwrap()];
         File::from(whole).read_exact_at(&mut octets, 0).unwrap();

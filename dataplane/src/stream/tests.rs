@@ -59,7 +59,7 @@ struct Bench {
 impl Bench {
     fn new(settings: WorkerSettings) -> Self {
         let poll = Poll::new().unwrap();
-        let mut streams = Streams::new(0);
+        let mut streams = Streams::new(0, 0);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
         streams.listen(listener.into(), &poll).unwrap();
@@ -176,7 +176,7 @@ fn a_stream_handed_over_in_mid_message_goes_on_elsewhere() {
         });
         streams.receive(poll, settings, |input| session.take(input));
     }
-    let handed = streams.hand_over();
+    let handed = streams.hand_over(|_| None);
     assert_eq!((handed.len(), &handed[0].rest[..]), (1, &[4, 1][..]));
     let mut next = Bench::new(WorkerSettings::default());
     for stream in handed {

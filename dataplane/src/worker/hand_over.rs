@@ -41,8 +41,8 @@ impl Worker {
 
     /// A session was restored whose stream is gone.
     fn lost(&mut self, now: Now, stream: StreamId) {
-        self.streams.counts.closed += 1;
         if self.collector.has_stream(stream) {
+            self.streams.counts.closed += 1;
             self.collector.accept(now, Input::Closed { stream, end: StreamEnd::Reset }, &mut self.outlet);
         }
     }
@@ -83,7 +83,8 @@ impl Worker {
                 *count = count.wrapping_sub(std::mem::take(waiting));
             }
         }
-        Remains { routers, streams: self.streams.hand_over(), lost: Vec::new() }
+        let streams = self.streams.hand_over(|stream| self.collector.router_of(stream));
+        Remains { routers, streams, lost: Vec::new(), named: self.streams.named() }
     }
 
     /// What was read off a socket and not given yet is given before the end.

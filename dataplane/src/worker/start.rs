@@ -51,8 +51,10 @@ pub struct Remains {
     pub routers: Vec<Vec<u8>>,
     /// Their open streams.
     pub streams: Vec<HandedStream>,
-    /// Streams whose sockets were lost on the way: their sessions end.
+    /// Streams whose sockets were lost on the way: their sessions end, where there are any.
     pub lost: Vec<StreamId>,
+    /// Names of streams that have been given out: no later one has any of them.
+    pub named: u64,
 }
 
 /// A worker's thread.

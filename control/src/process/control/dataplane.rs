@@ -120,7 +120,12 @@ impl Control {
         self.settle_rings();
         let workers = u16::try_from(self.workers).unwrap_or(0);
         let sinks = self.places.of_sinks(&self.config);
-        let start = Order::Start { version: VERSION, workers, sinks };
+        let start = Order::Start {
+            version: VERSION,
+            workers,
+            sinks,
+            key: self.plane.programs.as_ref().map(|_| self.key),
+        };
         self.order(&start, &[self.text.as_fd(), self.page_file.as_fd()])?;
         for socket in &self.sockets {
             let listen = self.config.listen.get(usize::from(socket.listen));

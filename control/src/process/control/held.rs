@@ -10,6 +10,8 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use dataplane_common::map::SlotState;
+
 use super::Control;
 use super::dataplane::State;
 use crate::process::channel::ChannelError;
@@ -66,6 +68,12 @@ impl Control {
             }
             // The next one is given the new orders.
             State::Draining | State::Gone => return,
+        }
+        // Whoever is to have a router finds what comes for it from now on in its sockets.
+        if let Some((config, workers)) = self.reloads.next()
+            && let Err(error) = self.plane.steer(config, workers, SlotState::Millrace)
+        {
+            tracing::error!("cannot steer by the new workers: {error}");
         }
         let rings = std::mem::take(&mut self.dataplane.rings);
         if let Err(error) = self.plane.remove_rings(rings.into_keys()) {

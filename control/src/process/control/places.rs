@@ -14,6 +14,8 @@ use crate::process::dataplane::{SINK_PLACES, octets_of, sinks};
 /// All that there have been, in the order of places.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Places {
+    /// The most workers at a time.
+    workers: usize,
     listeners: Vec<SocketAddr>,
     sinks: Vec<String>,
 }
@@ -50,9 +52,15 @@ impl Places {
                 "key `sink`: {SINK_PLACES} sinks have been there, only a start forgets them"
             ));
         }
+        self.workers = self.workers.max(config.workers.len());
         self.listeners.extend(listeners);
         self.sinks.extend(sinks);
         Ok(())
+    }
+
+    /// Workers that have counted anything.
+    pub(super) const fn workers(&self) -> usize {
+        self.workers
     }
 
     /// The place of a UDP listener; 0 for one of TCP, which is not counted there.

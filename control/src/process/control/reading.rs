@@ -15,7 +15,7 @@ impl Control {
     /// Every counter, now.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals {
-            workers: (0..self.workers).filter_map(|worker| self.page.read(worker)).collect(),
+            workers: (0..self.places.workers()).filter_map(|worker| self.page.read(worker)).collect(),
             ..Totals::default()
         };
         if let Some(programs) = &self.plane.programs {
@@ -110,12 +110,18 @@ impl Control {
         self.base.ended(&self.totals());
     }
 
-    /// Rows that this instance had not used yet may have been counted in by an earlier one.
-    pub(super) fn count_from_here(&mut self) {
+    /// Rows and slots that this instance had not used yet may have been counted in by an earlier one.
+    /// Called before anything is steered there.
+    pub(super) fn count_from_here(&mut self, workers: usize, socket_rows: &[u32]) {
         let Some(programs) = &self.plane.programs else { return };
-        for worker in (0_u16..).take(self.workers) {
-            for row in &self.plane.socket_rows {
-                let count = || programs.tables.counters.selected(*row, u32::from(worker)).unwrap_or(0);
+        let counters = &programs.tables.counters;
+        for worker in (0_u16..).take(workers) {
+            for ring in &self.plane.rings {
+                let count = || counters.redirected(ring.row, u32::from(worker)).unwrap_or(0);
+                self.base.redirected.entry((ring.row, worker)).or_insert_with(count);
+            }
+            for row in socket_rows {
+                let count = || counters.selected(*row, u32::from(worker)).unwrap_or(0);
                 self.base.selected.entry((*row, worker)).or_insert_with(count);
             }
         }
@@ -134,7 +140,7 @@ impl Control {
     }
 
     fn ring_places(&self) -> Vec<(u32, u16)> {
-        let workers = u16::try_from(self.workers).unwrap_or(0);
+        let workers = u16::try_from(self.places.workers()).unwrap_or(0);
         self.plane
             .rings
             .iter()

@@ -13,6 +13,7 @@ mod fixed;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use dataplane_common::map::SlotState;
 use output::sink::SinkEnd;
 
 use super::dataplane::State;
@@ -44,6 +45,13 @@ struct Change {
     text: OwnedFd,
     sockets: Vec<Socket>,
     socket_rows: Vec<u32>,
+}
+
+impl Reloads {
+    /// The configuration that takes over when the dataplane process has ended, and how many workers run with it.
+    pub(super) fn next(&self) -> Option<(&Config, usize)> {
+        self.next.as_ref().map(|change| (&change.config, change.config.workers.len()))
+    }
 }
 
 impl Control {
@@ -88,7 +96,7 @@ impl Control {
         crate::host::fits(&config)?;
         fixed::check(&old, &config)?;
         let concerned = fixed::concerns_dataplane(&old, &config);
-        config.workers.truncate(self.workers);
+        config.workers.truncate(self.plane.workers(&config));
         self.places.clone().add(&config)?;
         let text = sealed("config", text.as_bytes()).map_err(|error| error.to_string())?;
         let mut open = BTreeMap::new();
@@ -97,10 +105,11 @@ impl Control {
             open.insert(socket.name(), descriptor);
         }
         let known: Vec<String> = open.keys().cloned().collect();
-        let workers = u16::try_from(self.workers).unwrap_or(u16::MAX);
+        let workers = u16::try_from(config.workers.len()).unwrap_or(u16::MAX);
         let sockets = sockets::open(&config, workers, open).map_err(|error| error.to_string())?;
         let is_new = |socket: &Socket| !known.contains(&socket.name());
         let socket_rows = self.plane.serve(&config, &sockets, is_new).map_err(|error| error.to_string())?;
+        self.count_from_here(config.workers.len(), &socket_rows);
         Ok((Change { config, text, sockets, socket_rows }, concerned))
     }
 
@@ -138,6 +147,10 @@ impl Control {
             sockets: std::mem::replace(&mut self.sockets, sockets),
             socket_rows: std::mem::replace(&mut self.plane.socket_rows, socket_rows),
         };
+        self.workers = self.config.workers.len();
+        if self.workers != before.config.workers.len() || self.config.slots() != before.config.slots() {
+            self.steer_anew();
+        }
         // Checked when it was prepared.
         let _ = self.places.add(&self.config);
         self.count_rows_from_here(&lost);
@@ -149,7 +162,6 @@ impl Control {
             self.hold(&socket.name(), socket.descriptor.as_fd());
         }
         old.into_iter().filter(|name| !new.contains(name)).for_each(|name| self.forget(name));
-        self.count_from_here();
         sockets::resize(&self.config, &self.sockets);
         if let Err(error) = self.plane.alias(&self.config) {
             tracing::error!("aliases: {error}");
@@ -160,6 +172,16 @@ impl Control {
         let _ = self.keeper.send(&Keep::Ready { restart_max_ms }, &[]);
         self.hold_base();
         before
+    }
+
+    /// There are other workers than before, or other slots.
+    fn steer_anew(&mut self) {
+        if let Err(error) = self.plane.steer(&self.config, self.workers, SlotState::Millrace) {
+            tracing::error!("cannot steer by the workers: {error}");
+        }
+        if let Err(error) = self.plane.open(&self.config) {
+            tracing::error!("no rows for the rings: {error}");
+        }
     }
 
     /// Rows that were lost, by place of the sink.

@@ -24,6 +24,18 @@ pub(super) struct Orders {
     pub(super) queues: Vec<Queue>,
     /// Where each sink counts.
     pub(super) sinks: Vec<u16>,
+    /// By which routers find their workers.
+    pub(super) key: Option<[u8; 16]>,
+    /// What the workers before left, who may have been more or fewer.
+    pub(super) left: BTreeMap<u16, Left>,
+}
+
+/// What one worker left.
+#[derive(Default)]
+pub(super) struct Left {
+    pub(super) remains: Option<OwnedFd>,
+    /// Its streams by name.
+    pub(super) streams: BTreeMap<u64, OwnedFd>,
 }
 
 /// What one worker is to have.
@@ -31,9 +43,6 @@ pub(super) struct Orders {
 pub(super) struct Part {
     pub(super) datagrams: Vec<DatagramSocket>,
     pub(super) listeners: Vec<OwnedFd>,
-    /// What the one before it left, and its streams by name.
-    pub(super) remains: Option<OwnedFd>,
-    pub(super) streams: BTreeMap<u64, OwnedFd>,
 }
 
 /// An RX queue to open rings on.
@@ -49,14 +58,14 @@ impl Orders {
     /// Reads them to the end.
     pub(super) fn read(channel: &Channel) -> anyhow::Result<Self> {
         let mut orders = match next(channel)? {
-            (Order::Start { version, workers, sinks }, mut descriptors) => {
+            (Order::Start { version, workers, sinks, key }, mut descriptors) => {
                 ensure!(version == VERSION, "control speaks version {version}, this binary {VERSION}");
                 let text = descriptors.next().context("control sent no configuration")?;
                 let page = descriptors.next().context("control sent no counters page")?;
                 let mut config = Config::parse(&text_of(text)?)?;
                 config.workers.truncate(usize::from(workers));
                 let workers = config.workers.iter().map(|_| Part::default()).collect();
-                Self { config, page, workers, queues: Vec::new(), sinks }
+                Self { config, page, workers, queues: Vec::new(), sinks, key, left: BTreeMap::new() }
             }
             (order, _) => bail!("control began with {order:?}"),
         };
@@ -78,10 +87,11 @@ impl Orders {
                     orders.queues.push(Queue { device, queue, row, generic, only });
                 }
                 (Order::Remains { worker }, mut descriptors) => {
-                    orders.part(worker)?.remains = descriptors.next();
+                    orders.left.entry(worker).or_default().remains = descriptors.next();
                 }
                 (Order::Adopt { worker, streams }, descriptors) => {
-                    orders.part(worker)?.streams.extend(streams.into_iter().zip(descriptors));
+                    let left = orders.left.entry(worker).or_default();
+                    left.streams.extend(streams.into_iter().zip(descriptors));
                 }
                 (Order::Begin, _) => return Ok(orders),
                 (order, _) => bail!("control gave an order out of turn: {order:?}"),

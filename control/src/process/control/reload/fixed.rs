@@ -16,12 +16,10 @@ macro_rules! compare {
 pub(super) fn check(old: &Config, new: &Config) -> Result<(), String> {
     let same = [
         ("mode", old.mode == new.mode),
-        ("workers", old.workers.len() == new.workers.len()),
         ("devices", old.devices == new.devices),
         ("state_dir", old.state_dir == new.state_dir),
         ("control_socket", old.control_socket == new.control_socket),
         ("metrics.listen", old.metrics.listen == new.metrics.listen),
-        ("steering.slots", old.slots() == new.slots()),
         ("steering.hash_key", old.steering.hash_key == new.steering.hash_key),
         ("steering.drop_empty_udp", old.steering.drop_empty_udp == new.steering.drop_empty_udp),
         // What no alias needs is left out of the program when it is loaded.
@@ -44,6 +42,12 @@ pub(super) fn check(old: &Config, new: &Config) -> Result<(), String> {
         max_tables_per_router, max_paths_per_router, max_attribute_octets_per_router, max_streams_per_worker);
     if let Some((key, _)) = raised.iter().find(|(_, raised)| !raised) {
         return Err(format!("key `limits.{key}`: only a start can lower it"));
+    }
+    // More of them take routers from the others alone, so nothing comes to a worker that still has its old routers.
+    let more =
+        [("workers", old.workers.len() <= new.workers.len()), ("steering.slots", old.slots() <= new.slots())];
+    if let Some((key, _)) = more.iter().find(|(_, more)| !more) {
+        return Err(format!("key `{key}`: only a start can make them fewer"));
     }
     for listen in &new.listen {
         if old.listen.contains(listen) && only_v6(old, listen) != only_v6(new, listen) {
@@ -96,7 +100,8 @@ mod tests {
     #[test]
     fn what_stands_fast_is_named() {
         let key = |line: Option<String>| line.unwrap().split('`').nth(1).unwrap().to_owned();
-        assert_eq!(key(refused(|new| new.workers.push(1))), "workers");
+        assert_eq!(key(refused(|new| new.workers.clear())), "workers");
+        assert_eq!(key(refused(|new| new.mode = crate::config::Mode::Socket)), "mode");
         assert_eq!(key(refused(|new| new.devices.push("eth0".into()))), "devices");
         assert_eq!(key(refused(|new| new.limits.max_routers = 5)), "limits.max_routers");
         let alias = "[[steering.alias]]\naddress = \"192.0.2.1\"\nrouter = \"192.0.2.9\"\n";
@@ -105,7 +110,7 @@ mod tests {
         let v4 = "[[listen]]\nprotocol = \"bmp\"\naddress = \"0.0.0.0\"\nport = 11019\n";
         assert!(check(&config(BASE), &config(&format!("{BASE}{v4}"))).unwrap_err().contains("[::]:11019"));
         assert_eq!(refused(|new| new.limits.max_routers = 1_000_000), None);
-        assert_eq!(refused(|new| new.workers = vec![7]), None);
+        assert_eq!(refused(|new| new.workers = vec![7, 8]), None);
     }
 
     #[test]
