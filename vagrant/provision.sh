@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs on Debian what a stage needs and nothing else: `provision.sh build|demo|test`.
+# Installs on Debian what a stage needs and nothing else: `provision.sh build|bench|demo|test`.
 # Prints what is missing before it installs it; asks on a terminal unless YES=1; needs root or sudo for packages.
 # No service of a new package is started or enabled. Once a stage is complete a second run is silent.
 set -euo pipefail
@@ -17,15 +17,18 @@ build=(build-essential pkg-config m4 ca-certificates libelf-dev zlib1g-dev libzs
     clang-$llvm libclang-$llvm-dev llvm-$llvm-dev libpolly-$llvm-dev rustc-web rust-web-src)
 # Namespaces, the exporters, and what drives them.
 demo=(iproute2 ethtool procps softflowd frr gobgpd python3)
+# Counts instructions.
+bench=(valgrind)
 # Captures to compare with; a virtual machine for the oldest kernel.
 test=(tcpdump tshark qemu-system-x86 busybox-static cpio kmod)
 
 case $stage in
 build) packages=("${build[@]}") ;;
+bench) packages=("${build[@]}" "${bench[@]}") ;;
 demo) packages=("${build[@]}" "${demo[@]}") ;;
 test) packages=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
 *)
-    echo "usage: $0 build|demo|test" >&2
+    echo "usage: $0 build|bench|demo|test" >&2
     exit 2
     ;;
 esac

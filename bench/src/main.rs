@@ -1,7 +1,7 @@
 //! `make bench`: every figure beside its peers in one run, a table and `bench/results/latest.json`.
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use bench::bmp::{self, Walked};
@@ -34,6 +34,12 @@ struct Bench {
     /// Where the rows go.
     #[arg(long, default_value = "bench/results/latest.json")]
     results: PathBuf,
+    /// Today; the rows go to `DATE.json` beside the results too, with the machine.
+    #[arg(long)]
+    date: Option<String>,
+    /// The commit that was built.
+    #[arg(long, default_value = "unknown")]
+    commit: String,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -51,8 +57,30 @@ fn main() -> anyhow::Result<()> {
     if let Some(directory) = bench.results.parent() {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
-    let text = serde_json::to_string_pretty(&rows)? + "\n";
-    std::fs::write(&bench.results, text).with_context(|| bench.results.display().to_string())
+    write(&bench.results, &serde_json::to_value(&rows)?)?;
+    if let Some(date) = &bench.date {
+        let dated = serde_json::json!({
+            "date": date, "commit": bench.commit, "cpu": cpu_model(), "kernel": kernel(),
+            "mode": "in one process, on one core: no ring, no card", "octets": bench.octets, "figures": rows,
+        });
+        write(&bench.results.with_file_name(format!("{date}.json")), &dated)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+fn cpu_model() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    line.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, model)| model).to_owned()
+}
+
+fn kernel() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// Routes of a full table.
@@ -140,12 +168,12 @@ fn lookups(
     #[cfg(feature = "peers")]
     {
         use bench::peer::longest as peer;
-        let (poptrie, trie) = (peer::poptrie(&prefixes), peer::prefix_trie(&prefixes));
-        ensure!(peer::look_up_poptrie(&poptrie, &addresses) == hits, "poptrie finds other routes");
+        let (bitmap, trie) = (peer::treebitmap(&prefixes), peer::prefix_trie(&prefixes));
+        ensure!(peer::look_up_treebitmap(&bitmap, &addresses) == hits, "treebitmap finds other routes");
         ensure!(peer::look_up_prefix_trie(&trie, &addresses) == hits, "prefix-trie finds other routes");
         let addresses = &addresses;
-        let run = move || each(count, || peer::look_up_poptrie(&poptrie, addresses));
-        peers.push(("poptrie 0.2, one at a time", Box::new(run)));
+        let run = move || each(count, || peer::look_up_treebitmap(&bitmap, addresses));
+        peers.push(("treebitmap 0.5, one at a time", Box::new(run)));
         let run = move || each(count, || peer::look_up_prefix_trie(&trie, addresses));
         peers.push(("prefix-trie 0.10, one at a time", Box::new(run)));
     }

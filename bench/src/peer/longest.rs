@@ -1,22 +1,25 @@
 //! Crates for longest prefixes, called one address at a time as they offer it.
 
-use poptrie::Poptrie;
+use std::net::Ipv4Addr;
+
+use ip_network_table_deps_treebitmap::IpLookupTable;
 use prefix_trie::PrefixMap;
 
-/// The table of poptrie 0.2: value by prefix.
+/// The table of ip_network_table-deps-treebitmap 0.5.
 #[must_use]
-pub fn poptrie(prefixes: &[(u32, u8)]) -> Poptrie<(u32, u8), u32> {
-    let mut table = Poptrie::new();
-    for (&prefix, number) in prefixes.iter().zip(1..) {
-        table.insert(prefix, number);
+pub fn treebitmap(prefixes: &[(u32, u8)]) -> IpLookupTable<Ipv4Addr, u32> {
+    let mut table = IpLookupTable::new();
+    for (&(bits, length), number) in prefixes.iter().zip(1..) {
+        table.insert(Ipv4Addr::from(bits), u32::from(length), number);
     }
     table
 }
 
 /// Looks all addresses up. Returns how many found something.
 #[must_use]
-pub fn look_up_poptrie(table: &Poptrie<(u32, u8), u32>, addresses: &[u32]) -> u64 {
-    addresses.iter().map(|&address| u64::from(std::hint::black_box(table.lookup(address)).is_some())).sum()
+pub fn look_up_treebitmap(table: &IpLookupTable<Ipv4Addr, u32>, addresses: &[u32]) -> u64 {
+    let find = |&address: &u32| std::hint::black_box(table.longest_match(Ipv4Addr::from(address))).is_some();
+    addresses.iter().map(|address| u64::from(find(address))).sum()
 }
 
 /// The table of prefix-trie 0.10.
