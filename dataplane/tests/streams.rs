@@ -232,3 +232,32 @@ fn a_damaged_router_is_refused_and_its_stream_closed() {
     next.running.inbox.send(Command::Stop { hand_over: false }).unwrap();
     next.running.thread.join().unwrap();
 }
+
+#[test]
+fn a_session_whose_socket_was_lost_ends_and_no_name_comes_back() {
+    let mut router = Router::new(0, 40, 5);
+    let first = Bench::new();
+    let mut stream = first.connect(1);
+    stream.write_all(&[router.opening(), router.table()].concat()).unwrap();
+    first.until("the table", |block| block.ledgers.routes[RouteAction::EndOfRib.index()] == 1);
+    first.running.inbox.send(Command::Stop { hand_over: true }).unwrap();
+    let mut remains = first.running.thread.join().unwrap();
+    let name = remains.streams[0].name;
+    assert_eq!(remains.streams[0].router, sixteen(Ipv4Addr::new(127, 0, 1, 1).into()));
+    remains.lost = vec![name];
+    remains.streams.clear();
+    let next = Bench::going_on(remains);
+    let mut again = next.connect(1);
+    again.write_all(&router.opening()).unwrap();
+    let block = next.until("the next session", |block| bmp(block, MessageEnd::Decoded) == 2);
+    assert_eq!(
+        (block.gauges.streams_opened, block.gauges.streams_closed, block.gauges.streams_open),
+        (1, 1, 1)
+    );
+    // Opened; the one before closed and stale.
+    assert!(block.ledgers.records[Kind::Session.index()][RecordEnd::Row.index()] >= 2);
+    next.running.inbox.send(Command::Stop { hand_over: true }).unwrap();
+    let remains = next.running.thread.join().unwrap();
+    assert_ne!(remains.streams[0].name, name);
+    assert!(next.counters.read(0).unwrap().ledgers.unexplained() == 0);
+}
