@@ -1,5 +1,6 @@
 //! Cut anywhere, one bit wrong anywhere: no panic, no endless loop, nothing read outside. Every view is walked to
 //! its end.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 use wire::bgp::{Entries, Nlri, Session};
 use wire::bmp::{self, Framed};
@@ -9,7 +10,7 @@ mod populations;
 #[path = "walk/bmp.rs"]
 mod walk;
 
-use populations::{bmp as samples, typed_fields};
+use populations::{bmp as samples, typed_fields, updates};
 use walk::walk;
 
 #[test]
@@ -74,17 +75,42 @@ fn one_octet_at_its_extremes_anywhere() {
     }
 }
 
-/// Where the fuzzer starts from: one file a sample, written anew by `WRITE_SEEDS=1 cargo test -p wire seeds`.
-#[test]
-fn seeds_are_read_to_the_end() {
-    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/bmp"));
+/// Where the fuzzer starts from: one file a sample, written anew by `WRITE_SEEDS=1 cargo test -p wire seeds`; its finds
+/// are added. Returns how many files were read.
+fn seeds(folder: &str, samples: &[Vec<u8>], read: impl Fn(&[u8])) -> usize {
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds")).join(folder);
     if std::env::var_os("WRITE_SEEDS").is_some() {
-        for (number, octets) in samples().iter().enumerate() {
+        std::fs::create_dir_all(&folder).unwrap();
+        for (number, octets) in samples.iter().enumerate() {
             std::fs::write(folder.join(format!("sample-{number:02}")), octets).unwrap();
         }
     }
-    let seeds =
-        std::fs::read_dir(folder).unwrap().map(|seed| walk(&std::fs::read(seed.unwrap().path()).unwrap()));
-    let messages: usize = seeds.map(|found| found.messages).sum();
-    assert!(messages >= samples().len());
+    let mut count = 0;
+    for seed in std::fs::read_dir(folder).unwrap() {
+        read(&std::fs::read(seed.unwrap().path()).unwrap());
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn seeds_are_read_to_the_end() {
+    let streams = samples();
+    assert!(seeds("bmp", &streams, |octets| assert!(walk(octets).messages > 0)) >= streams.len());
+    let bodies = updates();
+    assert!(seeds("bgp", &bodies, |octets| _ = walk::walk_update(octets)) >= bodies.len());
+}
+
+#[test]
+fn updates_cut_anywhere_and_one_bit_wrong() {
+    for octets in updates() {
+        for length in 0..octets.len() {
+            walk::walk_update(&octets[..length]);
+        }
+        for bit in 0..octets.len() * 8 {
+            let mut flipped = octets.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            walk::walk_update(&flipped);
+        }
+    }
 }

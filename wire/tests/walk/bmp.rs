@@ -60,7 +60,6 @@ pub(crate) fn walk(mut octets: &[u8]) -> Found {
 }
 
 /// Reads the body of one UPDATE by itself: the reading of a stream's route monitoring without its headers.
-#[allow(dead_code, reason = "the tests read whole messages")]
 pub(crate) fn walk_update(octets: &[u8]) -> Found {
     let mut found = Found { length: octets.len(), ..Found::default() };
     found.update(&Update::parse(wire::Cursor::new(octets)));

@@ -108,6 +108,18 @@ pub(crate) fn bmp() -> Vec<Vec<u8>> {
     messages
 }
 
+/// The bodies of UPDATEs: every attribute, damaged ones, NLRI of every family that is no prefix.
+pub(crate) fn updates() -> Vec<Vec<u8>> {
+    // Behind marker, length and type of the BGP header.
+    let body = |message: Vec<u8>| message.get(19..).unwrap().to_vec();
+    let typed = typed_fields().into_iter().map(|(family, nlri)| {
+        let mut update = emit_bgp::Update::new(AsWidth::Four);
+        update.origin(Origin::Igp).as_path(&[]).mp_reach(family, &[10, 0, 0, 1], &nlri);
+        update.finish()
+    });
+    [update(), damaged(), emit_bgp::end_of_rib(Family::IPV4_VPN)].into_iter().chain(typed).map(body).collect()
+}
+
 /// An UPDATE with every attribute that has a reading.
 fn update() -> Vec<u8> {
     let prefix = Prefix::new("192.0.2.0".parse().unwrap(), 24);
