@@ -77,6 +77,7 @@ step "the lab in generic and in socket mode, side by side" demos generic socket
 step "verdicts on kernel 6.1 (virtual machine)" in_vm root_verdicts
 step "socket steering on kernel 6.1 (virtual machine)" in_vm root_steering
 step "attachment and pins on kernel 6.1 (virtual machine)" in_vm root_attach
+step "VLANs, bonds and VRFs in the maps on kernel 6.1 (virtual machine)" in_vm root_devices
 
 echo
 for name in "${failures[@]}"; do echo "failed: $name"; done

@@ -14,9 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::process::control::answers::{Question, What};
+use crate::process::control::explain::Packet;
 
 /// Octets of the longest question.
-const MAX_QUESTION: u64 = 256;
+const MAX_QUESTION: u64 = 512;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -69,11 +70,14 @@ pub struct Request {
     /// Routes of exactly this prefix only: address and length.
     #[serde(default)]
     pub prefix: Option<(IpAddr, u8)>,
+    /// With [`What::Fib`]: what would become of this packet.
+    #[serde(default)]
+    pub packet: Option<Packet>,
 }
 
 impl From<What> for Request {
     fn from(what: What) -> Self {
-        Self { what, router: None, prefix: None }
+        Self { what, router: None, prefix: None, packet: None }
     }
 }
 
@@ -81,7 +85,7 @@ async fn answer(mut stream: tokio::net::UnixStream, asked: mpsc::Sender<Question
     let (read, mut write) = stream.split();
     let mut line = String::new();
     tokio::io::BufReader::new(read.take(MAX_QUESTION)).read_line(&mut line).await.ok()?;
-    let Request { what, router, prefix } = serde_json::from_str(&line).ok()?;
+    let Request { what, router, prefix, packet } = serde_json::from_str(&line).ok()?;
     if let Some(topic) = what.topic(router, prefix) {
         let stream = stream.into_std().ok()?;
         // Whoever writes there next may wait.
@@ -89,7 +93,11 @@ async fn answer(mut stream: tokio::net::UnixStream, asked: mpsc::Sender<Question
         return asked.send(Question::Pass(topic, stream.into())).await.ok();
     }
     let (back, answer) = oneshot::channel();
-    asked.send(Question::Show(what, back)).await.ok()?;
+    let question = match packet.filter(|_| what == What::Fib) {
+        Some(packet) => Question::Explain(packet, back),
+        None => Question::Show(what, back),
+    };
+    asked.send(question).await.ok()?;
     let mut text = answer.await.ok()?.to_string();
     text.push('\n');
     write.write_all(text.as_bytes()).await.ok()

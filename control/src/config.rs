@@ -8,6 +8,7 @@ mod outputs;
 mod steering;
 mod exporters;
 mod forward;
+mod acl;
 mod bmp;
 mod join;
 mod limits;
@@ -22,6 +23,7 @@ use collector::Settings;
 use collector::settings::{ExporterKey, PortProtocol};
 use serde::Deserialize;
 
+pub use acl::{Acl, Action, Allowed, Direction, Policer};
 pub use bmp::Bmp;
 pub use error::{ConfigError, nearest};
 pub use exporters::{Exporters, Identity, Sampling};
@@ -59,6 +61,10 @@ pub struct Config {
     pub steering: Steering,
     /// Forwarding of what is not for this host.
     pub forward: Forward,
+    /// Rules for packets, in their order.
+    pub acl: Vec<Acl>,
+    /// Rates that rules name.
+    pub policer: Vec<Policer>,
     /// What is known of exporters that they do not say themselves.
     pub exporters: Exporters,
     /// BMP sessions.
@@ -99,6 +105,8 @@ impl Default for Config {
             join: Join::default(),
             steering: Steering::default(),
             forward: Forward::default(),
+            acl: Vec::new(),
+            policer: Vec::new(),
             exporters: Exporters::default(),
             bmp: Bmp::default(),
             limits: Limits::default(),
@@ -183,6 +191,7 @@ impl Config {
         self.join.check()?;
         self.exporters.check()?;
         self.forward.check(self)?;
+        self.check_rules()?;
         self.bmp.check()?;
         self.limits.check()?;
         self.process.check()

@@ -5,6 +5,7 @@
 //!                    |-- tables    what the programs read: addresses, ports, aliases, steering, rings, sockets
 //!                    |-- attach    one link per device; replaced in one step, never a moment without
 //!                    |-- probe     what this kernel's helpers can
+//!                    |-- rehearsal the same over the same tables, counted apart
 //!                    `-- pins      what survives this process, under one directory of the BPF file system
 //! ```
 //! The order that loses nothing: load, fill the tables, attach. Nothing here follows netlink or reads a
@@ -13,6 +14,7 @@
 pub mod attach;
 pub mod pins;
 pub mod probe;
+pub mod rehearsal;
 pub mod settings;
 pub mod tables;
 pub mod generate;

@@ -17,6 +17,15 @@ pub fn write(tables: &mut ebpf::Tables, step: &Step) -> Result<(), EbpfError> {
         Step::RemoveAddress(address) => tables.local_addresses.remove(*address),
         Step::SetPort(port, value) => tables.ports.set(*port, *value),
         Step::ClearPort(port) => tables.ports.clear(*port),
+        Step::SetRules(wanted) => {
+            let rules = &mut tables.rules;
+            for (policer, rate) in (1..).zip(&wanted.policers) {
+                rules.set_policer(policer, *rate)?;
+            }
+            let [arriving, forwarded] = &wanted.lists;
+            rules.replace([arriving, forwarded])?;
+            rules.replace_exporters(&wanted.exporters).map(drop)
+        }
         Step::AddMember(port, _) => forwarding.ports.insert(*port),
         Step::SetEgress(device, egress) => forwarding.egress.set(device, egress),
         Step::SetStation(station, learned) => forwarding.stations.set(station, learned),

@@ -11,6 +11,7 @@
 
 mod arrival;
 mod departure;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,6 +21,8 @@ use dataplane_common::map::{PORT_TCP, PORT_UDP, Port};
 
 use crate::config::{Config, Protocol};
 use crate::kernel::KernelState;
+
+pub use rules::Rules;
 
 /// What the maps of the programs and the devices are to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Tables {
     pub devices: BTreeMap<String, Device>,
     /// What forwarding reads; empty where it is off.
     pub forward: Forward,
+    /// Who may pass.
+    pub rules: Rules,
 }
 
 /// One device of the kernel. Another generation is another device, whatever its index.
@@ -65,6 +70,8 @@ pub enum Step {
     AddAddress(IpAddr),
     /// Telemetry to this port is taken.
     SetPort(u16, Port),
+    /// These are the rules, all of them.
+    SetRules(Box<Rules>),
     /// Frames may leave through this port; its generation.
     AddMember(u32, u32),
     /// So packets leave through this device.
@@ -106,6 +113,7 @@ impl Step {
             | Self::RemoveMember(_) => true,
             Self::AddAddress(_)
             | Self::SetPort(..)
+            | Self::SetRules(_)
             | Self::Gone(..)
             | Self::Attach(..)
             | Self::ClearPort(_)
@@ -131,7 +139,7 @@ pub fn desired(kernel: &KernelState, config: &Config) -> Tables {
     };
     let devices = config.devices.iter().filter_map(|name| Some((name.clone(), device(name)?))).collect();
     let forward = if config.forwards() { forward(kernel, config) } else { Forward::default() };
-    Tables { local_addresses, ports, devices, forward }
+    Tables { local_addresses, ports, devices, forward, rules: rules::rules(kernel, config) }
 }
 
 fn forward(kernel: &KernelState, config: &Config) -> Forward {
@@ -174,6 +182,8 @@ impl Tables {
         let mut steps = Vec::new();
         steps.extend(wanted.local_addresses.difference(&self.local_addresses).copied().map(Step::AddAddress));
         steps.extend(set(&self.ports, &wanted.ports).map(|(port, value)| Step::SetPort(*port, *value)));
+        let rules = (self.rules != wanted.rules).then(|| Step::SetRules(Box::new(wanted.rules.clone())));
+        steps.extend(rules);
         let (held, want) = (&self.forward, &wanted.forward);
         steps.extend(set(&held.members, &want.members).map(|(port, at)| Step::AddMember(*port, *at)));
         let egress = set(&held.egress, &want.egress);
@@ -204,6 +214,7 @@ impl Tables {
             Step::ClearPort(port) => drop(self.ports.remove(port)),
             Step::Attach(name, device) => drop(self.devices.insert(name.clone(), *device)),
             Step::Gone(name, _) => drop(self.devices.remove(name)),
+            Step::SetRules(rules) => self.rules.clone_from(rules),
             Step::AddMember(port, generation) => drop(forward.members.insert(*port, *generation)),
             Step::SetEgress(device, egress) => drop(forward.egress.insert(*device, **egress)),
             Step::SetStation(station, learned) => drop(forward.stations.insert(*station, *learned)),

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use super::{DEFAULT_CONFIG, Failure};
 use crate::config::{Config, Mode};
 use crate::host;
-use crate::kernel::{KernelState, dump};
+use crate::kernel::{KernelState, Link, Shape, dump};
 use crate::nic::Nic;
 use crate::process::{dataplane, privilege};
+use crate::reconcile::desired;
 
 /// Check a configuration against this host and print the plan. Touches nothing.
 #[derive(Debug, clap::Args)]
@@ -67,6 +68,17 @@ impl Check {
             let transport = if listen.protocol.is_stream() { "TCP" } else { "UDP" };
             let address = std::net::SocketAddr::new(listen.address, listen.port);
             plan.say(format_args!("listen {} on {transport} {address}", listen.protocol.name()));
+        }
+        if !config.acl.is_empty() {
+            plan.say(format_args!(
+                "{} rule(s) for packets, {} policer(s)",
+                config.acl.len(),
+                config.policer.len()
+            ));
+        }
+        if !config.exporters.allow.is_empty() {
+            let allowed = config.exporters.allow.len();
+            plan.say(format_args!("telemetry of {allowed} network(s) or address(es) only"));
         }
         for (sink, name) in config.sink.iter().zip(dataplane::sinks::names(&config)) {
             plan.say(format_args!("sink {name}: {}", sink.path.display()));
@@ -134,12 +146,63 @@ fn device(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic) {
     if config.mode != Mode::Socket {
         plan.say(format_args!("  {rings} ring(s), one a queue and worker"));
     }
+    if config.forward_devices().any(|device| device == name) && config.forwards() {
+        forwarding(plan, config, kernel, nic);
+    }
     if carries_default_route(name) {
         plan.say("  it carries the default route: what is not telemetry passes on to the kernel");
     }
     if let Some(client) = ssh_client_over(kernel, nic.index) {
         plan.say(format_args!("  it carries this SSH session from {client}: try with a way back at hand"));
     }
+}
+
+/// What forwarding would do with frames on a device, and what keeps it from it.
+fn forwarding(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic) {
+    let name = &nic.name;
+    let tables = desired(kernel, config).forward;
+    let arrivals = tables.ingress.keys().filter(|arrival| arrival.port == nic.index).count();
+    let departures = tables.egress.values().filter(|egress| egress.legs.contains(&nic.index)).count();
+    plan.say(format_args!(
+        "  it forwards: {arrivals} way(s) to arrive (itself, VLANs), {departures} device(s) to leave through"
+    ));
+    let link = kernel.links.get(&nic.index);
+    if link.is_some_and(|link| !matches!(link.shape, Shape::Plain)) {
+        let what = format!("{name} is a {}, not a port", nic.driver.as_deref().unwrap_or("device"));
+        plan.problem(
+            what,
+            "name the ports under it: legs of the bond, ports of the bridge, what the VLAN lies on",
+        );
+    } else if arrivals == 0 {
+        let master = link.and_then(|link| kernel.links.get(&link.master?)).map(|master| master.name.as_str());
+        plan.say(format_args!(
+            "  nothing arrives to be forwarded: {}",
+            master.map_or_else(
+                || "its addresses are unknown".to_owned(),
+                |master| format!("it belongs to {master}")
+            )
+        ));
+    }
+    for (family, key) in [("IPv4", "net/ipv4/conf"), ("IPv6", "net/ipv6/conf")] {
+        if sysctl(&format!("{key}/{name}/forwarding")) == Some(0) {
+            let path = key.replace('/', ".");
+            plan.say(format_args!(
+                "  {family} takes the stack: forwarding is off (sysctl -w {path}.{name}.forwarding=1)"
+            ));
+        }
+    }
+    if config.forward.vlans && kernel.links.values().any(|link| is_vlan_on(link, nic.index)) {
+        plan.say(format_args!("  cards that strip tags hide VLANs from XDP: ethtool -K {name} rxvlan off"));
+    }
+    if nic.driver.as_deref() == Some("veth") {
+        plan.say(
+            "  a veth takes what XDP sends only while its other end runs XDP or GRO (ethtool -K PEER gro on)",
+        );
+    }
+}
+
+fn is_vlan_on(link: &Link, index: u32) -> bool {
+    link.lower == Some(index) && matches!(link.shape, Shape::Vlan { .. })
 }
 
 fn host(plan: &mut Plan, config: &Config) {

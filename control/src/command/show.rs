@@ -12,6 +12,7 @@ use super::{DEFAULT_CONFIG, Failure};
 use crate::admin::{self, Request};
 use crate::config::{Config, Network};
 use crate::process::control::answers::What;
+use crate::process::control::explain::Packet;
 
 /// Show what the running instance holds and has counted.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,7 @@ Examples:
   millrace show exporters --json | jq '.items[] | select(.joined == 0)'
   millrace show peers
   millrace show rib --router 192.0.2.1 --prefix 198.51.100.0/24
+  millrace show fib --to 198.51.100.1 --from 192.0.2.7 --in eth0
   millrace show counters --json --socket /run/millrace/control.sock")]
 pub struct Show {
     /// What to show.
@@ -34,6 +36,15 @@ pub struct Show {
     /// With `rib`: of exactly this prefix only.
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     prefix: Option<(IpAddr, u8)>,
+    /// With `fib`: what would become of a packet for this address, and why.
+    #[arg(long, value_name = "ADDRESS", requires_all = ["from", "device"])]
+    to: Option<IpAddr>,
+    /// Its source.
+    #[arg(long, value_name = "ADDRESS", requires = "to")]
+    from: Option<IpAddr>,
+    /// The device on which the stack would receive it: a port, a VLAN, a bond, a bridge.
+    #[arg(long = "in", value_name = "DEVICE", requires = "to")]
+    device: Option<String>,
     /// The configuration of the instance; it names the socket.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
@@ -52,7 +63,11 @@ impl Show {
             Some(socket) => socket.clone(),
             None => Config::read(&self.config).map_err(Failure::input)?.0.control_socket,
         };
-        let request = Request { what: self.what, router: self.router, prefix: self.prefix };
+        let packet = match (self.to, self.from, &self.device) {
+            (Some(to), Some(from), Some(device)) => Some(Packet { to, from, device: device.clone() }),
+            _ => None,
+        };
+        let request = Request { what: self.what, router: self.router, prefix: self.prefix, packet };
         let nobody = || {
             let line = format!("no millrace answers at {} (start one: millrace run)", socket.display());
             Failure::not_running(line)

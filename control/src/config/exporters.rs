@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::{ConfigError, refuse};
+use super::{Allowed, ConfigError, refuse};
 
 /// `[exporters]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -14,6 +14,8 @@ pub struct Exporters {
     pub identity: Identity,
     /// Sampling rates of routers that do not tell theirs.
     pub sampling: Vec<Sampling>,
+    /// Exporters whose telemetry is taken; empty: everybody's.
+    pub allow: Vec<Allowed>,
 }
 
 /// `exporters.identity`.

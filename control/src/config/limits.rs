@@ -116,6 +116,14 @@ limits! {
     max_stations: u32 = 65_536, 1..=1_048_576;
     /// Next hops whose use is remembered.
     max_next_hops: u32 = 16_384, 1..=1_048_576;
+    /// Entries of rules: one a pair of networks, twice as many while they are replaced.
+    max_rules: u32 = 131_072, 1..=1_048_576;
+    /// Networks of exporters that may send telemetry.
+    max_allowed_exporters: u32 = 65_536, 1..=1_048_576;
+    /// Policers.
+    max_policers: u32 = 4_096, 2..=65_536;
+    /// Sources with a policer's bucket of their own; the idlest make way.
+    max_policed_sources: u32 = 65_536, 1..=16_777_216;
     /// (port, end of a frame) pairs that are counted.
     max_port_ends: u32 = 32_768, 1..=1_048_576;
 }

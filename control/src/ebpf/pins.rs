@@ -23,6 +23,9 @@ const MOUNT_POINT: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` of the kernel's `linux/magic.h`.
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
+/// `BPF_F_RDONLY_PROG`: the kernel sets it on every device map (`kernel/bpf/devmap.c`).
+const READ_ONLY: u32 = 1 << 7;
+
 /// The pins of one instance.
 #[derive(Debug)]
 pub struct Pins {
@@ -77,7 +80,7 @@ impl Pins {
                     && pinned.key_size() == wanted.key_size()
                     && pinned.value_size() == wanted.value_size()
                     && pinned.max_entries() == entries
-                    && pinned.map_flags() == wanted.map_flags();
+                    && pinned.map_flags() & !READ_ONLY == wanted.map_flags() & !READ_ONLY;
                 if !equal {
                     remove_file(&path)?;
                 }

@@ -13,6 +13,7 @@ mod reading;
 mod reception;
 mod audit;
 mod fib;
+pub mod explain;
 mod exporters;
 mod held;
 mod places;

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::Control;
 use super::dataplane::State;
+use super::explain::Packet;
 use crate::ebpf::attach;
 use crate::nic::Nic;
 use crate::process::message::{ExporterCounts, OTHER, Topic};
@@ -76,6 +77,8 @@ impl What {
 pub enum Question {
     /// For `show`.
     Show(What, oneshot::Sender<Value>),
+    /// For `show fib --to`.
+    Explain(Packet, oneshot::Sender<Value>),
     /// For `show`, to be answered by the workers on the client's own stream.
     Pass(Topic, OwnedFd),
     /// For `/metrics`.
@@ -91,6 +94,7 @@ impl Control {
         // Who asked may have gone away.
         match question {
             Question::Show(what, back) => drop(back.send(self.show(what))),
+            Question::Explain(packet, back) => drop(back.send(shown(self.explain(&packet)))),
             Question::Pass(topic, client) => self.pass(topic, &client),
             Question::Metrics(back) => drop(back.send(crate::metrics::text(self))),
             Question::Exporters(back) => drop(back.send(self.exporters.list())),
@@ -111,7 +115,7 @@ impl Control {
             What::Addresses => self.addresses(),
             What::Counters => vec![counters(&self.totals())],
         };
-        json!({"schema": 1, "time": unix_ns_text(now_unix_ns()), "items": items})
+        shown(items)
     }
 
     fn workers(&self) -> Vec<Value> {
@@ -256,6 +260,10 @@ impl Control {
         })
         .collect()
     }
+}
+
+fn shown(items: Vec<Value>) -> Value {
+    json!({"schema": 1, "time": unix_ns_text(now_unix_ns()), "items": items})
 }
 
 /// All counters as one object, also the last line that `run` prints.

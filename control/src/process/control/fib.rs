@@ -147,11 +147,11 @@ impl Names<'_> {
         self.0.links.get(&index).map_or_else(|| format!("index {index}"), |link| link.name.clone())
     }
 
-    fn arrival(&self, arrival: &Arrival) -> String {
+    pub(super) fn arrival(&self, arrival: &Arrival) -> String {
         format!("{}{}", self.of(arrival.port), tags(&[arrival.outer, arrival.inner]))
     }
 
-    fn ingress(&self, ingress: &Ingress) -> String {
+    pub(super) fn ingress(&self, ingress: &Ingress) -> String {
         let mut words = Vec::new();
         if ingress.device != 0 {
             words.push(format!("{} {}", self.of(ingress.device), mac(ingress.mac)));

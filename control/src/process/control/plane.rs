@@ -341,7 +341,7 @@ impl Plane {
     }
 }
 
-fn load_settings(config: &Config, key: [u8; 16]) -> LoadSettings {
+pub(super) fn load_settings(config: &Config, key: [u8; 16]) -> LoadSettings {
     let limits = &config.limits;
     LoadSettings {
         drop_empty_udp: config.steering.drop_empty_udp,
@@ -358,9 +358,14 @@ fn load_settings(config: &Config, key: [u8; 16]) -> LoadSettings {
             stations: limits.max_stations,
             next_hops: limits.max_next_hops,
             port_ends: limits.max_port_ends,
+            rules: limits.max_rules,
+            exporters: limits.max_allowed_exporters,
+            policers: limits.max_policers,
+            source_buckets: limits.max_policed_sources,
             ..TableLimits::default()
         },
         forward: config.forward.blocks(),
+        rules: config.rule_blocks(),
         pins: Some(config.process.pins(&config.state_dir)),
         ..LoadSettings::new(key, ring_settings(config, false).frame_room_bytes())
     }

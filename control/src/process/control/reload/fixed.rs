@@ -26,6 +26,8 @@ pub(super) fn check(old: &Config, new: &Config) -> Result<(), String> {
         ("steering.alias", has(old, host) >= has(new, host) && has(old, network) >= has(new, network)),
         ("process.pin_dir", old.process.pin_dir == new.process.pin_dir),
         ("forward", old.forward == new.forward),
+        // As with aliases.
+        ("acl", old.rule_blocks() == new.rule_blocks()),
     ];
     if let Some((key, _)) = same.iter().find(|(_, same)| !same) {
         return Err(format!("key `{key}`: only a start can change it"));
@@ -33,7 +35,7 @@ pub(super) fn check(old: &Config, new: &Config) -> Result<(), String> {
     // What maps, frames and the counters page are as large as.
     let sizes = compare!(old.limits, ==, new.limits; frame_size_bytes, max_ring_rows, max_socket_rows,
         max_local_addresses, max_aliases, max_routers_seen, max_forward_devices, max_forward_ports, max_stations,
-        max_next_hops, max_port_ends);
+        max_next_hops, max_port_ends, max_rules, max_allowed_exporters, max_policers, max_policed_sources);
     if let Some((key, _)) = sizes.iter().find(|(_, same)| !same) {
         return Err(format!("key `limits.{key}`: only a start can change it"));
     }
@@ -66,6 +68,9 @@ pub(super) fn concerns_dataplane(old: &Config, new: &Config) -> bool {
     let mut same = old.clone();
     same.process.restart_max_ms = new.process.restart_max_ms;
     same.bmp.listen_backlog = new.bmp.listen_backlog;
+    same.acl.clone_from(&new.acl);
+    same.policer.clone_from(&new.policer);
+    same.exporters.allow.clone_from(&new.exporters.allow);
     same != *new
 }
 
