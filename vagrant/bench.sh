@@ -9,7 +9,14 @@ cd "$here/.."
 "$here/provision.sh" bench
 options=()
 if [ -n "${QUICK:-}" ]; then options=(--octets 16777216 --runs 5 --routers 16); fi
-cargo build --release -q -p bench --bins --features peers
+cargo build --release -q -p bench -p control --bins --features bench/peers
 target/release/bench --date "$(date -u +%F)" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" \
     "${options[@]}"
+
+# The live figures need root; collectors of others are measured where they are installed.
+live=()
+if [ -n "${QUICK:-}" ]; then live=(--only pipeline --runs 2 --seconds 1); fi
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo -E)
+"${as_root[@]}" target/release/live "${live[@]}"
 exec "$here/instructions.sh"

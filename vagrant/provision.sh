@@ -17,8 +17,8 @@ build=(build-essential pkg-config m4 ca-certificates libelf-dev zlib1g-dev libzs
     clang-$llvm libclang-$llvm-dev llvm-$llvm-dev libpolly-$llvm-dev rustc-web rust-web-src)
 # Namespaces, the exporters, and what drives them.
 demo=(iproute2 ethtool procps softflowd frr gobgpd python3)
-# Counts instructions.
-bench=(valgrind)
+# Counts instructions; the live lab; collectors that we are measured beside.
+bench=(valgrind iproute2 ethtool procps util-linux pmacct nfdump)
 # Captures to compare with; a virtual machine for the oldest kernel.
 test=(tcpdump tshark qemu-system-x86 busybox-static cpio kmod)
 

@@ -69,13 +69,17 @@ impl Figure {
     }
 }
 
-fn spread(values: &[f64]) -> f64 {
+/// (Largest - smallest) / median.
+#[must_use]
+pub fn spread(values: &[f64]) -> f64 {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(0.0, f64::max);
     (most - least) / median(values)
 }
 
-fn median(values: &[f64]) -> f64 {
+/// The middle one.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)

@@ -16,6 +16,7 @@ pub mod figure;
 pub mod pipeline;
 pub mod bmp;
 pub mod generate;
+pub mod live;
 pub mod longest;
 #[cfg(feature = "peers")]
 pub mod peer;

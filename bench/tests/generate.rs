@@ -2,15 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use bench::generate::bmp::Sessions;
 use bench::generate::population::{Class, Population, Protocol};
 use bench::generate::script::{Counts, Item, Script};
 use collector::batch::{BatchLimits, WorkerId};
-use collector::ledger::{FlowEvent, Kind, MessageEnd, Protocol as Spoken, RecordEnd, SetEnd};
+use collector::ledger::{FlowEvent, Kind, MessageEnd, Protocol as Spoken, RecordEnd, RouteAction, SetEnd};
 use collector::schema::{Interest, schemas};
 use collector::settings::PortProtocol;
-use collector::{Collector, Input, Ledgers, Now, Outlet, Settings};
+use collector::{CLOSE_STREAM, Collector, Input, Ledgers, Now, Outlet, Settings, StreamId};
 use proptest::prelude::*;
 
 const NETFLOW: u16 = 2055;
@@ -170,4 +172,69 @@ fn datagrams_are_as_large_as_asked_and_varied() {
         let distinct: HashSet<&[u8]> = data.iter().map(|item| &item.octets[20..]).collect();
         assert_eq!(distinct.len(), 4_000);
     }
+}
+
+/// Three routers over loopback: their tables, 20 flaps, an orderly end; all of it understood and counted alike.
+#[test]
+fn bmp_sessions_are_counted_as_a_collector_counts_them() {
+    const ROUTERS: u32 = 3;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let population = Population {
+        source_v4: [127, 2, 0, 1].into(),
+        prefixes: 333,
+        class: vec![Class { exporters: ROUTERS, ..Class::default() }],
+        ..Population::default()
+    };
+    let reading = std::thread::spawn(move || {
+        let streams: Vec<_> = (0..ROUTERS).map(|_| listener.accept().unwrap()).collect();
+        let read = |(mut stream, from): (TcpStream, SocketAddr)| {
+            let mut octets = Vec::new();
+            stream.read_to_end(&mut octets).unwrap();
+            (from, octets)
+        };
+        // Each on a thread of its own: a session that is not read stands still.
+        let threads: Vec<_> = streams.into_iter().map(|one| std::thread::spawn(move || read(one))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let mut sessions = Sessions::open(&population, ROUTERS, to).unwrap();
+    for _ in 0..20 {
+        sessions.flap().unwrap();
+    }
+    let sent = sessions.close().unwrap();
+    let received = reading.join().unwrap();
+    assert_eq!(received.iter().map(|(_, octets)| octets.len() as u64).sum::<u64>(), sent.octets);
+
+    let schemas =
+        schemas(&Interest { kinds: u32::MAX, whole_records: false, elements: Vec::new(), join: true });
+    let limits = BatchLimits { rows: 1_024, octets: 1 << 20 };
+    let (mut out, drain) = Outlet::new(WorkerId(0), &schemas, 64, limits);
+    let mut collector = Collector::new(Settings::default(), schemas);
+    let now = Now::default();
+    for (id, (from, octets)) in (0..).zip(&received) {
+        let stream = StreamId(id);
+        collector.accept(now, Input::Opened { stream, from: *from, to }, &mut out);
+        let mut rest = octets.as_slice();
+        while !rest.is_empty() {
+            let piece = &rest[..rest.len().min(32 * 1024)];
+            let consumed = collector.accept(now, Input::Received { stream, octets: piece }, &mut out);
+            // What follows a Termination is nothing: the session is to be closed.
+            if consumed == CLOSE_STREAM {
+                break;
+            }
+            assert!(consumed > 0);
+            rest = &rest[consumed..];
+            while drain.take().is_some() {}
+        }
+    }
+    let ledgers = collector.ledgers();
+    let ends = &ledgers.messages[Spoken::Bmp.index()];
+    assert_eq!(
+        (ledgers.messages_in[Spoken::Bmp.index()], ends[MessageEnd::Decoded.index()]),
+        (sent.messages, sent.messages)
+    );
+    assert_eq!(ledgers.routes[RouteAction::Announce.index()], sent.announced);
+    assert_eq!(ledgers.routes[RouteAction::Withdraw.index()], sent.withdrawn);
+    assert_eq!(ledgers.routes[RouteAction::EndOfRib.index()], u64::from(ROUTERS));
+    assert_eq!((sent.sessions, sent.announced, sent.withdrawn), (3, 3 * 333 + 20, 20));
 }

@@ -1,0 +1,143 @@
+//! Where live figures are measured. In: two cores. Out: a quiet pair of namespaces, and runs of the generator.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use lab::topology::Topology;
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_setaffinity};
+use serde_json::Value;
+
+/// Where receivers listen.
+pub const ADDRESS: &str = "10.73.0.1";
+/// UDP port of all flows.
+pub const PORT: u16 = 4739;
+
+/// What the generator is asked for.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Flags of `millrace-gen` that describe the population.
+    pub population: String,
+    /// Datagrams a second.
+    pub rate: f64,
+    /// How long.
+    pub seconds: f64,
+}
+
+/// What the generator did, by its own count and by the kernel's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Offered {
+    /// Datagrams handed to the device.
+    pub datagrams: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Of the datagrams, those that the device could not send.
+    pub dropped: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Two namespaces, `a` for receivers and `b` for the generator; gone on drop.
+#[derive(Debug)]
+pub struct Stage {
+    pair: Topology,
+    mac: String,
+    generator: PathBuf,
+    /// Core of the generator.
+    pub generator_core: usize,
+    /// Core of whatever receives.
+    pub receiver_core: usize,
+}
+
+impl Stage {
+    /// Raises it. Frames are received by a thread of the kernel on the receiver's core, so that the generator does
+    /// not do the receiver's work.
+    ///
+    /// # Errors
+    /// Root is missing, or one of the programs beside this one.
+    pub fn raise(generator_core: usize, receiver_core: usize) -> anyhow::Result<Self> {
+        let pair = Topology::pair(1).context("the live figures need root")?;
+        for who in ["a", "b"] {
+            done(pair.command(who, "sysctl").args(["-q", "-w", "net.ipv6.conf.all.disable_ipv6=1"]))?;
+        }
+        done(pair.command("a", "ethtool").args(["-K", "eth0", "gro", "on"]))?;
+        let before = napi_threads();
+        done(pair.command("a", "sh").args(["-c", "echo 1 >/sys/class/net/eth0/threaded"]))?;
+        let mut core = CpuSet::new();
+        core.set(receiver_core);
+        for pid in napi_threads().difference(&before) {
+            sched_setaffinity(Pid::from_raw(*pid), &core).context("cannot pin the receiving thread")?;
+        }
+        let said = done(pair.command("a", "ip").args(["-br", "link", "show", "eth0"]))?;
+        let mac = said.split_whitespace().nth(2).context("no MAC address")?.to_owned();
+        Ok(Self { pair, mac, generator: beside("millrace-gen")?, generator_core, receiver_core })
+    }
+
+    /// The namespaces.
+    #[must_use]
+    pub const fn pair(&self) -> &Topology {
+        &self.pair
+    }
+
+    /// Runs the generator to its end.
+    ///
+    /// # Errors
+    /// What it said, or frames that it could not make.
+    pub fn offer(&self, offer: &Offer) -> anyhow::Result<Offered> {
+        let mut command = self.pair.command("b", &self.generator);
+        command
+            .args(["--live", "--device", "eth0", "--to-mac", &self.mac])
+            .args(["--to", &format!("{ADDRESS}:{PORT}"), "--core", &self.generator_core.to_string()])
+            .args(["--rate", &offer.rate.to_string(), "--seconds", &offer.seconds.to_string()])
+            .args(offer.population.split_whitespace());
+        let report: Value = serde_json::from_str(&done(&mut command)?)?;
+        let number = |path| report.pointer(path).and_then(Value::as_u64).unwrap_or_default();
+        let offered = Offered {
+            datagrams: number("/datagrams"),
+            records: number("/records"),
+            dropped: number("/device/dropped"),
+            seconds: report["seconds"].as_f64().unwrap_or_default(),
+        };
+        ensure!(number("/failed") == 0, "frames could not be made: {report}");
+        ensure!(
+            number("/device/packets") + offered.dropped == offered.datagrams,
+            "the kernel counted other frames than the generator: {report}"
+        );
+        Ok(offered)
+    }
+}
+
+/// A program that was built beside this one.
+///
+/// # Errors
+/// It is not there.
+pub fn beside(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let path = own.parent().unwrap_or(Path::new("/")).join(name);
+    ensure!(path.exists(), "{} is not built", path.display());
+    Ok(path)
+}
+
+/// Runs to the end; what it printed.
+///
+/// # Errors
+/// What it said on its standard error.
+pub fn done(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}", said.trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Process ids of the kernel's threads that poll devices.
+fn napi_threads() -> BTreeSet<i32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_napi = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("napi/eth0-"))
+    };
+    pids.filter(is_napi).collect()
+}
