@@ -35,12 +35,12 @@ step() {
 # its own target by control's build script.
 all=(--workspace --exclude dataplane-ebpf --features "control/root,lab/root,bench/root")
 
-# in_vm TEST: a test binary under the oldest kernel.
+# in_vm TEST [ONLY]: a test binary under the oldest kernel, or those of its tests whose names hold ONLY.
 in_vm() {
     local program
     program=$(cargo test -q "${all[@]}" --test "$1" --no-run --message-format=json |
         sed -n "s/.*\"kind\":\[\"test\"\].*\"name\":\"$1\".*\"executable\":\"\([^\"]*\)\".*/\1/p" | tail -1)
-    "$here/vm.sh" "$program" --test-threads=1
+    "$here/vm.sh" "$program" --test-threads=1 "${@:2}"
 }
 
 # Test binaries are built as the user and run as root.
@@ -78,6 +78,9 @@ step "verdicts on kernel 6.1 (virtual machine)" in_vm root_verdicts
 step "socket steering on kernel 6.1 (virtual machine)" in_vm root_steering
 step "attachment and pins on kernel 6.1 (virtual machine)" in_vm root_attach
 step "VLANs, bonds and VRFs in the maps on kernel 6.1 (virtual machine)" in_vm root_devices
+step "forwarding on kernel 6.1 (virtual machine)" in_vm root_forward
+step "rules and rates on kernel 6.1 (virtual machine)" in_vm root_rules
+step "VLAN, bond and VRF devices on kernel 6.1 (virtual machine)" in_vm root_forward_live the_kernels_own
 
 echo
 for name in "${failures[@]}"; do echo "failed: $name"; done

@@ -15,7 +15,7 @@ use crate::{counters, forward, maps, rules, telemetry};
 #[inline(always)]
 pub(crate) fn run(ctx: &XdpContext) -> u32 {
     let mut verdict = Verdict::NONE;
-    if maps::arriving_rules() {
+    if maps::arriving_rules() || maps::exporters() {
         verdict = rules::arriving(ctx);
     }
     if verdict.is_none() {

@@ -7,7 +7,7 @@ use dataplane_common::map::SlotState;
 use dataplane_common::{PacketEnd, bucket, entry, router_hash, walk_network};
 
 use crate::access::Packet;
-use crate::{counters, maps, telemetry};
+use crate::{counters, maps, rules, telemetry};
 
 #[inline(always)]
 pub(crate) fn select(ctx: &SkReuseportContext) -> PacketEnd {
@@ -16,6 +16,9 @@ pub(crate) fn select(ctx: &SkReuseportContext) -> PacketEnd {
         Ok(headers) => headers,
         Err(end) => return end,
     };
+    if maps::exporters() && rules::is_refused(headers.source) {
+        return PacketEnd::ExporterDenied;
+    }
     let router = telemetry::router(headers.source);
     let Some((slot, state)) = maps::slot(bucket(router_hash(router, maps::key()))) else {
         return PacketEnd::Internal;

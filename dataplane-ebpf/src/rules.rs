@@ -8,24 +8,35 @@ use aya_ebpf::programs::XdpContext;
 use dataplane_common::map::rules::{
     ARRIVING, DENY, FORWARDED, MAX_SHAPES, Match, Rule, SHAPE_USED, Source, shape_index,
 };
-use dataplane_common::walk::{self, ETHERNET_LENGTH, Endpoints, walk};
+use dataplane_common::walk::{self, ETHERNET_LENGTH, Endpoints, TCP, walk};
 use dataplane_common::{Headers, PacketEnd};
 
 use crate::access::{self, Frame};
-use crate::maps;
 use crate::verdict::Verdict;
+use crate::{maps, telemetry};
 
-/// What the rules for arriving packets say of a frame: its end, or [`Verdict::NONE`].
+/// What the rules for arriving packets and the list of exporters say of a frame: its end, or [`Verdict::NONE`].
 #[inline(always)]
 pub(crate) fn arriving(ctx: &XdpContext) -> Verdict {
     if note(ctx.ctx) == 0 {
         return Verdict::NONE;
     }
-    match classify(ARRIVING, Frame::of(ctx).length()) {
-        PASSES => Verdict::NONE,
-        DENIED => Verdict::of(PacketEnd::Denied),
-        _ => Verdict::of(PacketEnd::Policed),
+    let length = Frame::of(ctx).length();
+    if maps::arriving_rules() {
+        match classify(ARRIVING, length) {
+            PASSES => {}
+            DENIED => return Verdict::of(PacketEnd::Denied),
+            _ => return Verdict::of(PacketEnd::Policed),
+        }
     }
+    if maps::exporters() {
+        match exporter(length) {
+            PASSES => {}
+            DENIED => return Verdict::of(PacketEnd::ExporterDenied),
+            _ => return Verdict::of(PacketEnd::ExporterPoliced),
+        }
+    }
+    Verdict::NONE
 }
 
 /// What the rules for forwarded packets say.
@@ -201,19 +212,28 @@ fn within_rate(policer: u32, length: u32) -> bool {
     maps::rules::take_of_source(&source, rate, now, length)
 }
 
-/// Whether telemetry of this source is taken: it stands on the list, and (`policed`) within its rate.
-#[inline(always)]
-pub(crate) fn exporter(source: [u8; 16], length: u32, policed: bool) -> Result<(), PacketEnd> {
-    match maps::rules::exporter(source) {
-        Some(exporter) if exporter.action != u32::from(DENY) => {
-            if policed && exporter.policer != 0 && !within_rate(exporter.policer, length) {
-                return Err(PacketEnd::ExporterPoliced);
-            }
-            Ok(())
-        }
-        _ => {
-            within_rate(0, length);
-            Err(PacketEnd::ExporterDenied)
-        }
+/// Whether the noted packet is telemetry of a source that stands on the list, and UDP within its rate; what is no
+/// telemetry passes. A stream has its own flow control: only who may open one is decided here.
+#[inline(never)]
+fn exporter(length: u32) -> u64 {
+    let Some(packet) = maps::rules::noted() else { return PASSES };
+    if !telemetry::is_telemetry(packet.protocol, packet.destination_port, &packet.destination) {
+        return PASSES;
     }
+    let Some(listed) = maps::rules::exporter() else {
+        within_rate(0, length);
+        return DENIED;
+    };
+    if listed.policer == 0 || packet.protocol == TCP || within_rate(listed.policer, length) {
+        PASSES
+    } else {
+        POLICED
+    }
+}
+
+/// Whether telemetry of this source is refused, for packets whose fragments XDP left to the stack.
+#[inline(always)]
+pub(crate) fn is_refused(source: [u8; 16]) -> bool {
+    let noted = maps::rules::note(Match { source, ..Match::default() });
+    noted.is_some() && maps::rules::exporter().is_none()
 }

@@ -5,10 +5,10 @@
 
 use aya_ebpf::programs::XdpContext;
 use dataplane_common::map::{PORT_TCP, PORT_UDP, Queue, SlotState};
-use dataplane_common::walk::TCP;
+use dataplane_common::walk::{TCP, UDP};
 use dataplane_common::{Headers, PacketEnd, bucket, entry, router_hash};
 
-use crate::{counters, maps, rules};
+use crate::{counters, maps};
 
 #[inline(always)]
 pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEnd {
@@ -20,12 +20,6 @@ pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEn
     }
     if !maps::is_local(&headers.destination) {
         return PacketEnd::NotLocal;
-    }
-    if maps::exporters() {
-        // A stream has its own flow control: only who may open one is decided here.
-        if let Err(end) = rules::exporter(headers.source, length, headers.protocol != TCP) {
-            return end;
-        }
     }
     if headers.protocol == TCP {
         return PacketEnd::Stream;
@@ -47,6 +41,17 @@ pub(crate) fn take(ctx: &XdpContext, length: u32, headers: &Headers) -> PacketEn
         SlotState::Foreign => PacketEnd::ForeignSlot,
         SlotState::Draining | SlotState::Moving => PacketEnd::SlotMoving,
     }
+}
+
+/// Whether somebody here listens for telemetry there.
+#[inline(always)]
+pub(crate) fn is_telemetry(protocol: u8, port: u16, destination: &[u8; 16]) -> bool {
+    let wanted = match protocol {
+        TCP => PORT_TCP,
+        UDP => PORT_UDP,
+        _ => return false,
+    };
+    maps::transports(port) & wanted != 0 && maps::is_local(destination)
 }
 
 /// The router that a source address stands for: an alias's, else the address itself.

@@ -7,7 +7,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray};
 use dataplane_common::map::rules::{
-    Bucket, DIRECTIONS, Exporter, MAX_EXPORTERS, MAX_POLICERS, MAX_RULE_HITS, MAX_RULES, MAX_SHAPES,
+    Bucket, DENY, DIRECTIONS, Exporter, MAX_EXPORTERS, MAX_POLICERS, MAX_RULE_HITS, MAX_RULES, MAX_SHAPES,
     MAX_SOURCE_BUCKETS, Match, Policer, Rule, Shape, Source,
 };
 
@@ -56,15 +56,14 @@ pub(crate) fn noted() -> Option<&'static Match> {
     NOTED.get(0).map(|noted| &noted.packet)
 }
 
-/// Whether telemetry of this source is taken. Notes the source.
+/// The entry of the list that takes the noted source's telemetry.
 #[inline(always)]
-pub(crate) fn exporter(source: [u8; 16]) -> Option<&'static Exporter> {
+pub(crate) fn exporter() -> Option<&'static Exporter> {
     let noted = NOTED.get_ptr_mut(0)?;
     // SAFETY: as in `note`.
     let noted = unsafe { &mut *noted };
-    noted.packet.source = source;
-    noted.exporter = Key::new(128, source);
-    EXPORTERS.get(&noted.exporter)
+    noted.exporter = Key::new(128, noted.packet.source);
+    EXPORTERS.get(&noted.exporter).filter(|exporter| exporter.action != u32::from(DENY))
 }
 
 /// Which of the two lists is in use.
