@@ -7,15 +7,20 @@
 #![expect(clippy::print_stdout, reason = "says which kinds the kernel lacks, and how much was done")]
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use control::config::Config;
 use control::ebpf::{LoadSettings, Programs};
 use control::kernel::Follower;
+use control::kernel::dump;
 use control::kernel::follow::Compared;
 use control::mirror;
+use control::neighbours::{Act, Kept, plan};
 use control::reconcile::{Tables, desired};
+use dataplane_common::map::forward::{NextHop, NextHopUse};
+use dataplane_common::octets_of;
 use tokio::time::timeout;
 
 const PORTS: u64 = 6;
@@ -365,4 +370,39 @@ fn a_hand_on_our_maps_is_found_and_mended() {
 
 fn control_egress(mtu: u32) -> dataplane_common::map::forward::Egress {
     dataplane_common::map::forward::Egress { mtu, ..Default::default() }
+}
+
+#[test]
+fn a_next_hop_in_use_is_managed_by_the_kernel_and_let_go_when_idle() {
+    if !in_own_namespace("a_next_hop_in_use_is_managed_by_the_kernel_and_let_go_when_idle") {
+        return;
+    }
+    prepare();
+    batch(
+        "ip",
+        "addr add 192.0.2.1/24 dev p0\nneigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev p0 nud permanent\n",
+    );
+    let kernel = dump::once().unwrap();
+    let device = kernel.index("p0").unwrap();
+    let hop = |last: u8| NextHop { device, address: octets_of(IpAddr::from([192, 0, 2, last])) };
+    let uses =
+        |used_ns| [7, 9].map(|last| (hop(last), NextHopUse { used_ns, missing_ns: 0 })).into_iter().collect();
+    let (now, idle) = (100_000_000_000, 10_000_000_000);
+    let mut kept = Kept::default();
+    let acts = plan(&uses(now), &kept, &kernel, now, idle);
+    let key = |last: u8| (device, IpAddr::from([192, 0, 2, last]));
+    assert_eq!(acts, [Act::Keep(key(7))], "what somebody has configured is left alone");
+    assert_eq!(kept.carry_out(&acts), 0);
+    let kernel = dump::once().unwrap();
+    let neighbour = kernel.neighbours[&key(7)];
+    assert!(neighbour.managed && neighbour.extern_learned, "{neighbour:?}");
+    assert_eq!(plan(&uses(now), &kept, &kernel, now, idle), []);
+    // Nobody uses it any more.
+    let acts = plan(&uses(now - 2 * idle), &kept, &kernel, now, idle);
+    assert!(acts.contains(&Act::Release(key(7))) && !acts.contains(&Act::Release(key(9))), "{acts:?}");
+    assert_eq!(kept.carry_out(&acts), 0);
+    assert!(kept.is_empty());
+    let kernel = dump::once().unwrap();
+    assert!(kernel.neighbours.get(&key(7)).is_none_or(|neighbour| !neighbour.managed));
+    assert!(kernel.neighbours[&key(9)].is_configured());
 }

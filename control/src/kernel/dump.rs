@@ -30,8 +30,9 @@ pub fn once() -> Result<KernelState, KernelError> {
     let bonds = state.links.iter().filter(|(_, link)| matches!(link.shape, Shape::Bond { .. }));
     let read = bonds.filter_map(|(index, link)| Some((*index, legs_in_order(&state, &link.name)?)));
     for (index, order) in read.collect::<BTreeMap<_, _>>() {
-        let held = state.legs.entry(index).or_default();
-        held.sort_by_key(|leg| order.iter().position(|other| other == leg));
+        if let Some(legs) = state.legs.get_mut(&index) {
+            legs.sort_by_key(|leg| order.iter().position(|other| other == leg));
+        }
     }
     Ok(state)
 }
