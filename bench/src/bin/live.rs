@@ -1,6 +1,7 @@
 //! The live figures of `make bench`: whole paths over a virtual Ethernet pair, as root. Its rows take the place of
 //! those of the same names in `bench/results/latest.json`.
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+#![expect(clippy::print_stderr, reason = "what was lost at which rate is told while the search goes on")]
 
 use std::path::PathBuf;
 
@@ -110,6 +111,9 @@ fn lossfree(name: &str, live: &Live, stage: &Stage) -> anyhow::Result<Vec<Value>
     let ours = lossless(1_000.0, live.most, 0.05, |rate| {
         let (offered, worked) = collector.take(stage, &offer(rate))?;
         let passes = worked.datagrams == offered.datagrams && worked.records == offered.records;
+        if !passes {
+            eprintln!("{rate:.0}/s is too much: {worked:?} of {offered:?}");
+        }
         if passes {
             share = worked.busy_ns as f64 / 1e9 / offered.seconds;
             records = offered.records as f64 / offered.datagrams as f64;

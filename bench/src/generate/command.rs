@@ -323,7 +323,10 @@ fn unix_seconds() -> u32 {
 }
 
 /// Becomes true with the first Ctrl-C or SIGTERM.
-fn interrupts() -> anyhow::Result<Arc<AtomicBool>> {
+///
+/// # Errors
+/// The kernel takes no handler.
+pub fn interrupts() -> anyhow::Result<Arc<AtomicBool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut interrupt, mut terminate) = {

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, ensure};
 use lab::topology::Topology;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde_json::Value;
+
+use crate::generate::command::interrupts;
 
 /// Where receivers listen.
 pub const ADDRESS: &str = "10.73.0.1";
@@ -46,6 +50,7 @@ pub struct Stage {
     pair: Topology,
     mac: String,
     generator: PathBuf,
+    stop: Arc<AtomicBool>,
     /// Core of the generator.
     pub generator_core: usize,
     /// Core of whatever receives.
@@ -73,7 +78,8 @@ impl Stage {
         }
         let said = done(pair.command("a", "ip").args(["-br", "link", "show", "eth0"]))?;
         let mac = said.split_whitespace().nth(2).context("no MAC address")?.to_owned();
-        Ok(Self { pair, mac, generator: beside("millrace-gen")?, generator_core, receiver_core })
+        let generator = beside("millrace-gen")?;
+        Ok(Self { pair, mac, generator, stop: interrupts()?, generator_core, receiver_core })
     }
 
     /// The namespaces.
@@ -85,8 +91,9 @@ impl Stage {
     /// Runs the generator to its end.
     ///
     /// # Errors
-    /// What it said, or frames that it could not make.
+    /// What it said, frames that it could not make, or Ctrl-C: then all that was started ends with the error.
     pub fn offer(&self, offer: &Offer) -> anyhow::Result<Offered> {
+        ensure!(!self.stop.load(Ordering::Relaxed), "interrupted");
         let mut command = self.pair.command("b", &self.generator);
         command
             .args(["--live", "--device", "eth0", "--to-mac", &self.mac])
