@@ -16,6 +16,7 @@ use collector::ledger::{
 use output::sink::SinkEnd;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ebpf::RuleBlocks;
 use crate::nic::Nic;
 use crate::process::control::Control;
 use crate::process::control::answers::{Question, text_of};
@@ -124,6 +125,7 @@ pub(crate) fn text(control: &Control) -> String {
     page.family("millrace_netlink_dumps_total", "counter", "Times that links and addresses were read whole.");
     page.sample("millrace_netlink_dumps_total", &[], control.follower.dumps());
     forwarding(&mut page, control);
+    rules(&mut page, control);
     page.family("millrace_uptime_seconds", "gauge", "Seconds since the control process began.");
     page.sample("millrace_uptime_seconds", &[], control.started.elapsed().as_secs());
     page.family(
@@ -176,6 +178,28 @@ fn packets(page: &mut Page, totals: &Totals) {
         &[("path", "kernel")],
         totals.sockets.iter().map(|socket| socket.received).sum::<u64>(),
     );
+}
+
+/// Rules with a series of their own: labels are bounded.
+const MAX_RULES: usize = 1000;
+
+fn rules(page: &mut Page, control: &Control) {
+    let Some(rules) = control.plane.programs.as_ref().map(|programs| &programs.tables.rules) else { return };
+    if !control.config.acl.is_empty() {
+        let name = "millrace_rule_packets_total";
+        page.family(name, "counter", "Packets that a rule decided, by its place in the configuration.");
+        for (rule, counter) in (0..control.config.acl.len().min(MAX_RULES)).zip(0_u32..) {
+            page.sample(name, &[("rule", &rule.to_string())], rules.hits(counter).unwrap_or(0));
+        }
+    }
+    let shared = (1_u32..).zip(&control.config.policer).filter(|(_, policer)| !policer.per_source);
+    if control.config.rule_blocks() != RuleBlocks::default() {
+        let name = "millrace_policer_dropped_packets_total";
+        page.family(name, "counter", "Packets above the rate of a policer that all sources share.");
+        for (number, policer) in shared {
+            page.sample(name, &[("policer", &policer.name)], rules.dropped(number).unwrap_or(0));
+        }
+    }
 }
 
 fn forwarding(page: &mut Page, control: &Control) {
