@@ -12,12 +12,12 @@ use std::net::IpAddr;
 
 use dataplane_common::address_of;
 use dataplane_common::map::forward::{NextHop, NextHopUse};
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage, NeighbourState,
+use rtnetlink::Handle;
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourState,
 };
 
-use crate::kernel::{KernelError, KernelState, Neighbour, ask};
+use crate::kernel::{KernelState, Neighbour};
 
 /// Device and address of a neighbour.
 pub type Key = (u32, IpAddr);
@@ -56,19 +56,20 @@ impl Kept {
         self.0.is_empty()
     }
 
-    /// Does what `acts` say, but for [`Act::Forget`]; how many of them the kernel refused.
-    pub fn carry_out(&mut self, acts: &[Act]) -> u32 {
+    /// Does what `acts` say, but for [`Act::Forget`], in the network namespace of `kernel`'s socket; how many of them
+    /// the kernel refused.
+    pub async fn carry_out(&mut self, kernel: &Handle, acts: &[Act]) -> u32 {
         let mut refused = 0;
         for act in acts {
             match act {
-                Act::Keep(key) => match keep(*key, true) {
+                Act::Keep(key) => match keep(kernel, *key, true).await {
                     Ok(()) => drop(self.0.insert(*key)),
                     Err(_) => refused += 1,
                 },
                 Act::Release(key) => {
                     self.0.remove(key);
                     // Gone with its device, where it is refused.
-                    refused += u32::from(keep(*key, false).is_err());
+                    refused += u32::from(keep(kernel, *key, false).await.is_err());
                 }
                 Act::Forget(_) => {}
             }
@@ -77,9 +78,9 @@ impl Kept {
     }
 
     /// Lets all of them go.
-    pub fn release_all(&mut self) {
+    pub async fn release_all(&mut self, kernel: &Handle) {
         let acts: Vec<Act> = self.0.iter().copied().map(Act::Release).collect();
-        self.carry_out(&acts);
+        self.carry_out(kernel, &acts).await;
     }
 }
 
@@ -118,19 +119,18 @@ pub fn plan(
     acts
 }
 
-/// `ip neigh replace ADDRESS dev DEVICE managed extern_learn`, or without both.
-fn keep((device, address): Key, fresh: bool) -> Result<(), KernelError> {
-    let mut message = NeighbourMessage::default();
-    message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    message.header.ifindex = device;
-    message.header.state = NeighbourState::None;
-    message.attributes.push(NeighbourAttribute::Destination(NeighbourAddress::from(address)));
+/// `ip neigh replace ADDRESS dev DEVICE managed extern_learn`, or without both. Its MAC address stays what the kernel
+/// knows.
+async fn keep(kernel: &Handle, (device, address): Key, fresh: bool) -> Result<(), rtnetlink::Error> {
     // Without managed, `NTF_USE` keeps the entry and has it looked at once more.
-    message.header.flags = if fresh { NeighbourFlags::ExtLearned } else { NeighbourFlags::Use };
+    let flags = if fresh { NeighbourFlags::ExtLearned } else { NeighbourFlags::Use };
+    let request = kernel.neighbours().add(device, address).replace();
+    let mut request = request.state(NeighbourState::None).flags(flags);
     if fresh {
-        message.attributes.push(NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed));
+        let managed = NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed);
+        request.message_mut().attributes.push(managed);
     }
-    ask::set_neighbour(message)
+    request.execute().await
 }
 
 #[cfg(test)]

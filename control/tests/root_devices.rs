@@ -372,6 +372,15 @@ fn control_egress(mtu: u32) -> dataplane_common::map::forward::Egress {
     dataplane_common::map::forward::Egress { mtu, ..Default::default() }
 }
 
+fn carry_out(kept: &mut Kept, acts: &[Act]) -> u32 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (connection, kernel, _) = rtnetlink::new_connection().unwrap();
+        tokio::spawn(connection);
+        kept.carry_out(&kernel, acts).await
+    })
+}
+
 #[test]
 fn a_next_hop_in_use_is_managed_by_the_kernel_and_let_go_when_idle() {
     if !in_own_namespace("a_next_hop_in_use_is_managed_by_the_kernel_and_let_go_when_idle") {
@@ -392,7 +401,7 @@ fn a_next_hop_in_use_is_managed_by_the_kernel_and_let_go_when_idle() {
     let acts = plan(&uses(now), &kept, &kernel, now, idle);
     let key = |last: u8| (device, IpAddr::from([192, 0, 2, last]));
     assert_eq!(acts, [Act::Keep(key(7))], "what somebody has configured is left alone");
-    assert_eq!(kept.carry_out(&acts), 0);
+    assert_eq!(carry_out(&mut kept, &acts), 0);
     let kernel = dump::once().unwrap();
     let neighbour = kernel.neighbours[&key(7)];
     assert!(neighbour.managed && neighbour.extern_learned, "{neighbour:?}");
@@ -400,7 +409,7 @@ fn a_next_hop_in_use_is_managed_by_the_kernel_and_let_go_when_idle() {
     // Nobody uses it any more.
     let acts = plan(&uses(now - 2 * idle), &kept, &kernel, now, idle);
     assert!(acts.contains(&Act::Release(key(7))) && !acts.contains(&Act::Release(key(9))), "{acts:?}");
-    assert_eq!(kept.carry_out(&acts), 0);
+    assert_eq!(carry_out(&mut kept, &acts), 0);
     assert!(kept.is_empty());
     let kernel = dump::once().unwrap();
     assert!(kernel.neighbours.get(&key(7)).is_none_or(|neighbour| !neighbour.managed));

@@ -1,13 +1,10 @@
-//! One question or one change, answered at once: a link by its index, a neighbour's upkeep.
+//! One question, answered at once: a link by its index.
 //!
 //! Of the network namespace of the calling thread, whatever `/sys` is mounted there. Without a runtime.
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::KernelError;
@@ -19,7 +16,7 @@ use super::KernelError;
 pub fn link(index: u32) -> Result<LinkMessage, KernelError> {
     let mut link = LinkMessage::default();
     link.header.index = index;
-    match answer(RouteNetlinkMessage::GetLink(link), NLM_F_REQUEST)? {
+    match answer(RouteNetlinkMessage::GetLink(link))? {
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(link),
         NetlinkPayload::Error(error) => Err(KernelError::Answer(error.to_string())),
         other => Err(KernelError::Answer(format!("unexpected answer {other:?}"))),
@@ -40,27 +37,12 @@ pub fn received(index: u32) -> Result<u64, KernelError> {
     counted.ok_or_else(|| KernelError::Answer("a link without statistics".into()))
 }
 
-/// Makes a neighbour or changes its flags; its MAC address stays what the kernel knows.
-///
-/// # Errors
-/// When the kernel refuses (without CAP_NET_ADMIN, or when the device is gone).
-pub fn set_neighbour(neighbour: NeighbourMessage) -> Result<(), KernelError> {
-    let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-    match answer(RouteNetlinkMessage::NewNeighbour(neighbour), flags)? {
-        NetlinkPayload::Error(error) if error.code.is_some() => Err(KernelError::Answer(error.to_string())),
-        _ => Ok(()),
-    }
-}
-
-fn answer(
-    message: RouteNetlinkMessage,
-    flags: u16,
-) -> Result<NetlinkPayload<RouteNetlinkMessage>, KernelError> {
+fn answer(message: RouteNetlinkMessage) -> Result<NetlinkPayload<RouteNetlinkMessage>, KernelError> {
     let mut socket = Socket::new(NETLINK_ROUTE).map_err(KernelError::Open)?;
     socket.bind_auto().map_err(KernelError::Open)?;
     socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::Open)?;
     let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
-    request.header.flags = flags;
+    request.header.flags = NLM_F_REQUEST;
     request.finalize();
     let mut octets = vec![0; request.buffer_len()];
     request.serialize(&mut octets);

@@ -1,6 +1,8 @@
 //! Octets of netlink -> messages; dumps, asked for and read in one go.
 //!
-//! A message that cannot be read is left out and counted by the caller: kernels newer than this version add to them.
+//! A message that cannot be read is left out: kernels newer than this version add to them. `rtnetlink`'s connection
+//! keeps to itself that events were dropped (`ENOBUFS`) and that a dump was interrupted; both must be known here, so
+//! dumps and events are read from a socket of our own, and only changes go through it.
 
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload,

@@ -119,6 +119,8 @@ pub(crate) struct Control {
     pub(crate) key: [u8; 16],
     keeper: AsyncChannel,
     pub(crate) follower: Follower,
+    /// Where changes to the kernel's tables are asked for.
+    netlink: rtnetlink::Handle,
     pub(crate) plane: Plane,
     sockets: Vec<sockets::Socket>,
     places: Places,
@@ -191,6 +193,8 @@ impl Control {
         // Those of an earlier control process have their entries.
         plane.socket_rows = plane.serve(&config, &opened, |_| !again).map_err(host)?;
         let follower = Follower::start().map_err(host)?;
+        let (connection, netlink, _) = rtnetlink::new_connection().map_err(host)?;
+        tokio::spawn(connection);
         let wanted = desired(follower.state(), &config);
         if !again {
             plane.steer(&config, workers, SlotState::Empty).map_err(host)?;
@@ -210,6 +214,7 @@ impl Control {
             text,
             key,
             follower,
+            netlink,
             plane,
             sockets: opened,
             places,
@@ -279,11 +284,11 @@ impl Control {
                 Some(question) = self.questions.recv() => self.answer(question),
                 _ = second.tick() => {
                     self.settle();
-                    self.look_after();
+                    self.look_after().await;
                 }
             }
             if self.stopping.is_some_and(|until| self.dataplane.is_gone() || Instant::now() >= until) {
-                return self.end();
+                return self.end().await;
             }
         }
     }
@@ -335,11 +340,11 @@ impl Control {
         self.dataplane.drain(&Order::Drain);
     }
 
-    fn end(&mut self) -> Result<(), StartError> {
+    async fn end(&mut self) -> Result<(), StartError> {
         self.settle_rings();
         let totals = self.totals();
         let line = answers::counters(&totals);
-        self.audit.kept.release_all();
+        self.audit.kept.release_all(&self.netlink).await;
         if let Err(error) = self.plane.remove() {
             tracing::error!("{error}");
         }

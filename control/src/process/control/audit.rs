@@ -42,7 +42,7 @@ fn due(last: &mut Option<Instant>, every: Duration) -> bool {
 
 impl Control {
     /// Called now and then.
-    pub(super) fn look_after(&mut self) {
+    pub(super) async fn look_after(&mut self) {
         if self.plane.programs.is_none() || self.stopping.is_some() {
             return;
         }
@@ -53,7 +53,7 @@ impl Control {
             && self.config.forward.neighbours
             && due(&mut self.audit.last_upkeep, UPKEEP)
         {
-            self.keep_neighbours();
+            self.keep_neighbours().await;
         }
     }
 
@@ -78,7 +78,7 @@ impl Control {
         }
     }
 
-    fn keep_neighbours(&mut self) {
+    async fn keep_neighbours(&mut self) {
         let Some(programs) = &mut self.plane.programs else { return };
         let next_hops = &mut programs.tables.forwarding.next_hops;
         let Ok(uses) = next_hops.list() else { return };
@@ -93,7 +93,8 @@ impl Control {
                 let _ = next_hops.remove(hop);
             }
         }
-        self.audit.refused += u64::from(self.audit.kept.carry_out(&acts));
+        let refused = self.audit.kept.carry_out(&self.netlink, &acts).await;
+        self.audit.refused += u64::from(refused);
     }
 }
 
