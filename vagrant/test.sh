@@ -57,7 +57,8 @@ print(*("--test=" + name for name in sorted(tests) if not name.startswith("root_
 # shellcheck disable=SC2086
 step tests cargo test "${all[@]}" --no-fail-fast --lib --bins $plain
 step examples cargo test "${all[@]}" --no-fail-fast --doc
-step "tests with root" cargo test "${all[@]}" --no-fail-fast --test 'root_*' -- --test-threads=1
+# Bounded: a test that waits for ever is a failure with a name.
+step "tests with root" timeout --kill-after=30 2400 cargo test "${all[@]}" --no-fail-fast --test 'root_*' -- --test-threads=1
 
 # demos MODE..: the lab end to end in each mode, all at the same time.
 demos() {

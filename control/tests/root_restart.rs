@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use lab::exporter::Router;
 use lab::topology::Topology;
-use running::{Instance, inside, ip, signal};
+use running::{Instance, Until, inside, ip, signal};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -230,6 +230,7 @@ fn restarts_under_load(mode: &str) {
     let mut session = Session::begin(&topology, 0);
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(1));
     std::thread::scope(|threads| {
+        let _sending = Until(&stop);
         threads.spawn(|| {
             inside(&topology, "b", || {
                 let mut routers: Vec<_> = indices.iter().map(|index| Router::new(*index, 1, 7)).collect();
@@ -258,7 +259,6 @@ fn restarts_under_load(mode: &str) {
             reload(&instance);
             instance.until(|counters| number(counters, "/packets/delivered") > before + 500);
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let sent = sent.into_inner();
     let counters = instance

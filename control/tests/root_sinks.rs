@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use load::{lines, load, number, raise, sum};
-use running::Instance;
+use running::{Instance, Until};
 use serde_json::{Value, json};
 
 /// Runs this test again in a new mount namespace; the mounted directory in that second run.
@@ -25,8 +25,7 @@ fn on_a_small_disk(test: &str) -> Option<PathBuf> {
     if std::env::var_os(INSIDE).is_some() {
         let disk = std::env::temp_dir().join(format!("mr-{}-disk", std::process::id()));
         fs::create_dir_all(&disk).unwrap();
-        let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(&disk).status();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(&disk).status();
         assert!(mount.unwrap().success(), "mount needs root");
         return Some(disk);
     }
@@ -51,6 +50,7 @@ fn config(disk: &Path) -> String {
     format!(
         "mode = \"socket\"\nworkers = [0, 1]\ndevices = [\"eth0\"]\n\
          [metrics]\nlisten = \"127.0.0.1:9810\"\n\
+         [limits]\nbatch_rows = 32\n\
          [[listen]]\nprotocol = \"netflow\"\naddress = \"::\"\nport = 2055\n\
          [[sink]]\ntype = \"json\"\npath = \"{disk}/json\"\n\
          [[sink]]\ntype = \"parquet\"\npath = \"{disk}/parquet\"\nrotate_s = 1\n\
@@ -62,11 +62,12 @@ fn config(disk: &Path) -> String {
 fn a_full_disk_costs_what_the_counters_name() {
     let Some(disk) = on_a_small_disk("a_full_disk_costs_what_the_counters_name") else { return };
     let filler = disk.join("filler");
-    fs::write(&filler, vec![0; 256 << 10]).unwrap();
+    fs::write(&filler, vec![0; 2 << 20]).unwrap();
     let topology = raise();
     let mut instance = Instance::start(&topology, "a", &config(&disk));
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|threads| {
+        let _sending = Until(&stop);
         threads.spawn(|| load(&topology, &stop, &sent));
         let full = instance.until(|counters| {
             number(counters, "/sinks/json/disk_full") > 100
@@ -78,7 +79,6 @@ fn a_full_disk_costs_what_the_counters_name() {
         let before = number(&instance.counters(), "/sinks/json/written");
         fs::remove_file(&filler).unwrap();
         instance.until(|counters| number(counters, "/sinks/json/written") > before);
-        stop.store(true, Ordering::Relaxed);
     });
     instance.until(|counters| sum(counters, "/packets") == sent.load(Ordering::Relaxed));
     let ended = instance.stop();

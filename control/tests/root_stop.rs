@@ -9,13 +9,13 @@ mod running;
 mod load;
 
 use std::net::UdpSocket;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use lab::exporter::population;
 use lab::topology::Topology;
 use load::{lines, load, number, raise, sum};
-use running::{Instance, inside, ip, signal};
+use running::{Instance, Until, inside, ip, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -34,10 +34,10 @@ fn run(mode: &str, act: impl FnOnce(&mut Instance) + Send) -> (Topology, Instanc
     let mut instance = Instance::start(&topology, "a", &config(mode));
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|threads| {
+        let _sending = Until(&stop);
         threads.spawn(|| load(&topology, &stop, &sent));
         instance.until(|counters| number(counters, "/packets/delivered") > 200);
         act(&mut instance);
-        stop.store(true, Ordering::Relaxed);
     });
     (topology, instance, sent.into_inner())
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use control::admin;
@@ -181,6 +182,16 @@ pub(crate) fn ip(topology: &Topology, who: &str, arguments: &str) -> String {
         Command::new("ip").args(["-n", &namespace]).args(arguments.split_whitespace()).output().unwrap();
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Tells a thread to stop when it goes out of scope, also when the test fails: a scope waits for its threads.
+#[derive(Debug)]
+pub(crate) struct Until<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Runs `act` on a thread inside a namespace.
