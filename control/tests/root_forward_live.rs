@@ -248,6 +248,8 @@ fn the_kernels_own_vlan_bond_and_vrf_devices() {
     // In a VRF, whose table alone knows the way.
     run("ip link add blue type vrf table 100");
     run("ip link set blue up");
+    // Without it the stack goes on to the main table.
+    run("ip route add table 100 unreachable default metric 4278198272");
     for (device, net) in [("in0.10", 1), ("bond0.40", 4)] {
         run(&format!("ip link set {device} master blue"));
         said(&format!("ip addr add fd0{net}::1/64 dev {device} nodad"));
