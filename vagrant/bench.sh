@@ -9,7 +9,7 @@ cd "$here/.."
 "$here/provision.sh" bench
 options=()
 if [ -n "${QUICK:-}" ]; then options=(--octets 16777216 --runs 5 --routers 16); fi
-cargo build --release -q -p bench -p control --bins --features bench/peers
+cargo build --release -p bench -p control --bins --features bench/peers
 target/release/bench --date "$(date -u +%F)" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" \
     "${options[@]}"
 
