@@ -60,7 +60,10 @@ fn flows(join: bool) -> (Pipeline, Input) {
     if join {
         pipeline.tables(&input);
     }
-    pipeline.flows(&input);
+    // Often enough that each batch of the pool has had its turn.
+    for _ in 0..4 {
+        pipeline.flows(&input);
+    }
     (pipeline, input)
 }
 
