@@ -264,22 +264,7 @@ impl Programs {
     /// # Errors
     /// When the kernel refuses the frame (shorter than an Ethernet header, longer than a page).
     pub fn run_frame(&mut self, frame: &[u8], repeat: u32) -> Result<FrameRun, EbpfError> {
-        let mut out = vec![0; frame.len() + 256];
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            data_out: Some(&mut out),
-            repeat,
-            ..TestRunOptions::new()
-        };
-        let result = xdp(&mut self.ebpf)?
-            .test_run(options)
-            .map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
-        out.truncate(result.data_size_out as usize);
-        Ok(FrameRun {
-            verdict: result.return_value,
-            frame: out,
-            duration_ns: u64::try_from(result.duration.as_nanos()).unwrap_or(u64::MAX),
-        })
+        run_frame(&mut self.ebpf, frame, None, repeat)
     }
 
     /// How large the kernel's verifier left the XDP program.
@@ -305,6 +290,31 @@ impl Programs {
         drop((links, tables, ebpf));
         pins.map_or(Ok(()), Pins::remove)
     }
+}
+
+/// Runs the XDP program on a frame, `context` (a `struct xdp_md`) beside it if it is to come from a certain device.
+fn run_frame(
+    ebpf: &mut Ebpf,
+    frame: &[u8],
+    context: Option<&[u8]>,
+    repeat: u32,
+) -> Result<FrameRun, EbpfError> {
+    let mut out = vec![0; frame.len() + 256];
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        data_out: Some(&mut out),
+        ctx_in: context,
+        repeat,
+        ..TestRunOptions::new()
+    };
+    let result =
+        xdp(ebpf)?.test_run(options).map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
+    out.truncate(result.data_size_out as usize);
+    Ok(FrameRun {
+        verdict: result.return_value,
+        frame: out,
+        duration_ns: u64::try_from(result.duration.as_nanos()).unwrap_or(u64::MAX),
+    })
 }
 
 fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, EbpfError> {

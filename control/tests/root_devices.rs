@@ -38,19 +38,7 @@ fn in_machine() -> bool {
 
 /// Runs this test again in a new network namespace; `true` in that second run.
 fn in_own_namespace(test: &str) -> bool {
-    const INSIDE: &str = "MILLRACE_TEST_IN_NAMESPACE";
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let status = Command::new("unshare")
-        .args(["--net", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .expect("unshare");
-    assert!(status.success(), "{test} in a network namespace: {status}");
-    false
+    lab::namespace::in_own_namespace(test).unwrap()
 }
 
 /// Runs lines by `ip` or `bridge`; what the kernel refuses is refused. Some mistakes end the program, so it is given a

@@ -26,21 +26,11 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// Runs this test again in a new network namespace with its loopback up; `true` in that second run.
 fn in_own_namespace(test: &str) -> bool {
-    const INSIDE: &str = "MILLRACE_TEST_IN_NAMESPACE";
-    if std::env::var_os(INSIDE).is_some() {
+    let inside = lab::namespace::in_own_namespace(test).unwrap();
+    if inside {
         run("ip", &["link", "set", "lo", "up"]);
-        return true;
     }
-    let itself = std::env::current_exe().unwrap();
-    let status = Command::new("unshare")
-        .args(["--net", "--"])
-        .arg(itself)
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .expect("unshare of util-linux");
-    assert!(status.success(), "{test} in a network namespace: {status}");
-    false
+    inside
 }
 
 fn run(program: &str, arguments: &[&str]) {

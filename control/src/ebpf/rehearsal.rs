@@ -4,14 +4,13 @@
 //! In: the settings of a load whose maps are pinned, and frames. Out: verdicts. Attached to nothing; nothing leaves.
 
 use aya::EbpfLoader;
-use aya::programs::{TestRun as _, TestRunOptions};
 use dataplane_common::map;
 use dataplane_common::map::{forward, rules};
 use zerocopy::IntoBytes as _;
 
 use super::attach::Links;
 use super::pins::Pins;
-use super::{EbpfError, FrameRun, LoadSettings, OBJECT, Programs, Tables, xdp};
+use super::{EbpfError, FrameRun, LoadSettings, OBJECT, Programs, Tables, run_frame, xdp};
 
 /// Maps that programs write: a rehearsal has its own.
 const WRITTEN: [&str; 12] = [
@@ -60,25 +59,9 @@ impl Programs {
     /// # Errors
     /// When there is no such device in this network namespace, or the kernel refuses the frame.
     pub fn run_frame_on(&mut self, device_index: u32, frame: &[u8]) -> Result<FrameRun, EbpfError> {
-        let mut out = vec![0; frame.len() + 256];
         // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let context = [0, length, 0, device_index, 0, 0];
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            data_out: Some(&mut out),
-            ctx_in: Some(context.as_bytes()),
-            repeat: 1,
-            ..TestRunOptions::new()
-        };
-        let result = xdp(&mut self.ebpf)?
-            .test_run(options)
-            .map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
-        out.truncate(result.data_size_out as usize);
-        Ok(FrameRun {
-            verdict: result.return_value,
-            frame: out,
-            duration_ns: u64::try_from(result.duration.as_nanos()).unwrap_or(u64::MAX),
-        })
+        run_frame(&mut self.ebpf, frame, Some(context.as_bytes()), 1)
     }
 }

@@ -33,20 +33,11 @@ pub(crate) const SHAPES: [Tags; 4] = [&[], &[(TAG, 10)], &[(SERVICE, 20)], &[(SE
 
 /// Runs this test again in a new network namespace; `true` in that second run.
 pub(crate) fn in_own_namespace(test: &str) -> bool {
-    const INSIDE: &str = "MILLRACE_TEST_IN_NAMESPACE";
-    if std::env::var_os(INSIDE).is_some() {
+    let inside = lab::namespace::in_own_namespace(test).unwrap();
+    if inside {
         run("ip link set lo up");
-        return true;
     }
-    let status = Command::new("unshare")
-        .args(["--net", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .expect("unshare");
-    assert!(status.success(), "{test} in a network namespace: {status}");
-    false
+    inside
 }
 
 /// Runs a command whose words no blank separates within.
