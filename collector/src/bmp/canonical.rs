@@ -87,7 +87,14 @@ fn find<'a>(update: &Update<'a>, code: u8) -> Option<Attribute<'a>> {
     update.attributes().flatten().find(|attribute| attribute.code == code)
 }
 
+/// `AS4_PATH`, unless somebody who does not know it aggregated the route since: then it is out of date (RFC 6793
+/// section 4.2.3).
 fn as4_path<'a>(update: &Update<'a>) -> Option<AsPath<'a>> {
+    let aggregator = find(update, code::AGGREGATOR).and_then(|found| found.value.rest().first_chunk());
+    let is_known = aggregator.is_some_and(|short| u32::from(u16::from_be_bytes(*short)) != AS_TRANS);
+    if is_known && find(update, code::AS4_AGGREGATOR).is_some() {
+        return None;
+    }
     AsPath::parse(find(update, code::AS4_PATH)?.value, AsWidth::Four).ok()
 }
 
@@ -102,12 +109,20 @@ fn push_path(to: &mut Vec<u8>, attribute: &Attribute<'_>, path: AsPath<'_>, as4:
     let mut leading = path.hops() - as4.map_or(0, |as4| as4.hops());
     let mut last = None;
     for segment in path.segments() {
-        if as4.is_some() && leading == 0 {
+        let is_confederation = is_confederation(segment.kind);
+        if as4.is_some() && leading == 0 && !is_confederation {
             break;
         }
-        leading -= push_segment(to, &mut last, &segment, if as4.is_some() { leading } else { usize::MAX });
+        let taken = push_segment(to, &mut last, &segment, if as4.is_some() { leading } else { usize::MAX });
+        leading -= taken;
+        // What stands behind a part of a sequence is not next to it.
+        if segment.kind == SegmentKind::Sequence && taken < segment.len() {
+            break;
+        }
     }
-    for segment in as4.iter().flat_map(AsPath::segments) {
+    // Confederations have no business in `AS4_PATH` (RFC 6793 section 6).
+    let as4 = as4.iter().flat_map(AsPath::segments).filter(|segment| !is_confederation(segment.kind));
+    for segment in as4 {
         push_segment(to, &mut last, &segment, usize::MAX);
     }
     let length = to.len() - body;
@@ -122,6 +137,10 @@ fn push_path(to: &mut Vec<u8>, attribute: &Attribute<'_>, path: AsPath<'_>, as4:
     } else {
         to.truncate(start);
     }
+}
+
+const fn is_confederation(kind: SegmentKind) -> bool {
+    matches!(kind, SegmentKind::ConfedSequence | SegmentKind::ConfedSet)
 }
 
 /// Appends up to `hops` hops of a segment, to the sequence before it if it is one too. Returns the hops taken.
@@ -218,6 +237,66 @@ mod tests {
         let mut longer = vec![0x40, 2, 4, 2, 1, 0x5b, 0xa0];
         longer.extend(&attributes[11..]);
         assert_eq!(canonical(&longer, AsWidth::Two, For::Field), [0x40, 2, 6, 2, 1, 0, 0, 0x5b, 0xa0]);
+    }
+
+    #[test]
+    fn as4_path_is_out_of_date_behind_an_aggregator_that_does_not_know_it() {
+        let attributes = [
+            0x40, 2, 4, 2, 1, 0x5b, 0xa0, //
+            0xc0, 7, 6, 0xfd, 0xe8, 192, 0, 2, 1, // AGGREGATOR 65000
+            0xc0, 17, 6, 2, 1, 0, 1, 0x11, 0x70, //
+            0xc0, 18, 8, 0, 1, 0x11, 0x70, 192, 0, 2, 9,
+        ];
+        assert_eq!(
+            canonical(&attributes, AsWidth::Two, For::Field),
+            [0x40, 2, 6, 2, 1, 0, 0, 0x5b, 0xa0, 0xc0, 7, 8, 0, 0, 0xfd, 0xe8, 192, 0, 2, 1]
+        );
+    }
+
+    #[test]
+    fn confederations_stay_where_as_path_has_them() {
+        // AS_PATH (64512) 65000 23456, AS4_PATH (64513) 70000: the confederation of AS4_PATH goes.
+        let attributes = [
+            0x40, 2, 10, 3, 1, 0xfc, 0x00, 2, 2, 0xfd, 0xe8, 0x5b, 0xa0, //
+            0xc0, 17, 12, 3, 1, 0, 0, 0xfc, 0x01, 2, 1, 0, 1, 0x11, 0x70,
+        ];
+        assert_eq!(
+            canonical(&attributes, AsWidth::Two, For::Field),
+            [0x40, 2, 16, 3, 1, 0, 0, 0xfc, 0, 2, 2, 0, 0, 0xfd, 0xe8, 0, 1, 0x11, 0x70]
+        );
+        // Leading ones stay although no number of AS_PATH is taken.
+        let attributes = [
+            0x40, 2, 8, 3, 1, 0xfc, 0x00, 2, 1, 0x5b, 0xa0, //
+            0xc0, 17, 6, 2, 1, 0, 1, 0x11, 0x70,
+        ];
+        assert_eq!(
+            canonical(&attributes, AsWidth::Two, For::Field),
+            [0x40, 2, 12, 3, 1, 0, 0, 0xfc, 0, 2, 1, 0, 1, 0x11, 0x70]
+        );
+    }
+
+    #[test]
+    fn between_speakers_of_four_octets_as4_attributes_mean_nothing() {
+        let attributes = [
+            0x40, 2, 6, 2, 1, 0, 0, 0x5b, 0xa0, //
+            0xc0, 17, 6, 2, 1, 0, 1, 0x11, 0x70, //
+            0xc0, 18, 8, 0, 1, 0x11, 0x70, 192, 0, 2, 9,
+        ];
+        assert_eq!(canonical(&attributes, AsWidth::Four, For::Field), &attributes[..9]);
+    }
+
+    #[test]
+    fn malformed_as4_attributes_leave_the_others() {
+        let attributes = [
+            0x40, 2, 4, 2, 1, 0x5b, 0xa0, //
+            0xc0, 7, 6, 0x5b, 0xa0, 192, 0, 2, 1, //
+            0xc0, 17, 4, 2, 9, 0, 1, //
+            0xc0, 18, 2, 0, 1,
+        ];
+        assert_eq!(
+            canonical(&attributes, AsWidth::Two, For::Field),
+            [0x40, 2, 6, 2, 1, 0, 0, 0x5b, 0xa0, 0xc0, 7, 8, 0, 0, 0x5b, 0xa0, 192, 0, 2, 1]
+        );
     }
 
     #[test]

@@ -192,6 +192,7 @@ impl<'a> Attribute<'a> {
             code::EXTENDED_COMMUNITIES => {
                 Value::ExtendedCommunities(ExtendedCommunities::new(octets).ok_or_else(bad_length)?)
             }
+            code::AS4_PATH if octets.is_empty() => return Err(bad_length()),
             code::AS4_PATH => Value::As4Path(AsPath::parse(self.value, AsWidth::Four)?),
             code::AS4_AGGREGATOR => Value::As4Aggregator(Aggregator::parse(self.value, AsWidth::Four)?),
             code::IPV6_EXTENDED_COMMUNITIES => {
@@ -320,6 +321,10 @@ fn aigp(mut value: Cursor<'_>) -> Result<Option<u64>, Malformed> {
                 return Err(place.malformed(Reason::BadLength, 3));
             }
             metric = Some(inner.u64()?);
+            // The largest metric is none that a sum can reach (RFC 7311 section 3.2).
+            if metric == Some(u64::MAX) {
+                return Err(place.malformed(Reason::BadValue, 11));
+            }
         }
     }
     Ok(metric)

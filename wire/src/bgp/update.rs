@@ -103,6 +103,13 @@ impl<'a> Update<'a> {
             let defect = |entry: Result<Entry<'_>, _>| entry.and_then(|entry| entry.nlri.check()).err();
             findings.extend(routes.entries(session).filter_map(defect).map(|bad| routes.finding(bad)));
         }
+        // Attributes without routes of theirs may hide NLRI that went unread (RFC 7606 section 5.2).
+        if findings.strongest() == Some(Verdict::Withdraw)
+            && !self.routes().flatten().any(|routes| routes.action == Action::Announce)
+            && self.attributes().flatten().any(|attribute| attribute.code != code::MP_UNREACH)
+        {
+            findings.raise(Verdict::Reset);
+        }
         findings
     }
 }

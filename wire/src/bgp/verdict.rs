@@ -74,7 +74,13 @@ impl Findings {
         self.count
     }
 
-    /// The verdict on the UPDATE as a whole: the strongest one (RFC 7606 section 3 (h)).
+    /// Raises the verdict on the UPDATE as a whole.
+    pub(crate) fn raise(&mut self, verdict: Verdict) {
+        self.strongest = self.strongest.max(Some(verdict));
+    }
+
+    /// The verdict on the UPDATE as a whole: the strongest one (RFC 7606 section 3 (h)), or a stronger one that all
+    /// together ask for (section 5.2).
     #[must_use]
     pub const fn strongest(&self) -> Option<Verdict> {
         self.strongest
@@ -162,7 +168,7 @@ impl<'a> Judge<'a> {
             _ if is_repeated => (on_repetition(code), oddity(Reason::DuplicateAttribute)),
             Err(malformed) => (self.on_defect(code), malformed),
             Ok(_) if has_conflicting_flags(attribute.flags, code) => {
-                (Verdict::Withdraw, oddity(Reason::BadAttributeFlags))
+                (on_flags(code), oddity(Reason::BadAttributeFlags))
             }
             Ok(_) => (Verdict::Discard, oddity(Reason::InternalAttribute)),
         };
@@ -224,16 +230,30 @@ const fn on_repetition(code: u8) -> Verdict {
     }
 }
 
+/// Flags that are not those of the definition: of the NLRI's attributes they leave nothing to rely on (RFC 7606
+/// section 5.3), nor of a well-known attribute that nobody knows (RFC 4271 section 6.3); AIGP has its own rule
+/// (RFC 7311 section 3.2).
+const fn on_flags(code: u8) -> Verdict {
+    match code {
+        code::MP_REACH | code::MP_UNREACH => Verdict::Reset,
+        code::AIGP => Verdict::Discard,
+        _ if defined_flags(code) == ANY_FLAGS => Verdict::Reset,
+        _ => Verdict::Withdraw,
+    }
+}
+
 /// Attributes that mean nothing from another AS (RFC 7606 sections 7.5, 7.9, 7.10).
 const fn is_internal(code: u8) -> bool {
     matches!(code, code::LOCAL_PREF | code::ORIGINATOR_ID | code::CLUSTER_LIST)
 }
 
-/// Whether the Optional and Transitive bits are not those of the code's definition (RFC 7606 section 3 (c)).
+/// Whether the Optional and Transitive bits are not those of the code's definition (RFC 7606 section 3 (c)). An
+/// attribute without one must at least be optional.
 fn has_conflicting_flags(flags: u8, code: u8) -> bool {
-    DEFINED_FLAGS
-        .get(usize::from(code))
-        .is_some_and(|defined| *defined != ANY_FLAGS && flags & (OPTIONAL | TRANSITIVE) != *defined)
+    match DEFINED_FLAGS.get(usize::from(code)) {
+        Some(defined) if *defined != ANY_FLAGS => flags & (OPTIONAL | TRANSITIVE) != *defined,
+        _ => flags & OPTIONAL == 0,
+    }
 }
 
 /// No definition to hold the flags to.
@@ -267,6 +287,9 @@ const fn defined_flags(code: u8) -> u8 {
         | code::PE_DISTINGUISHER_LABELS
         | code::LARGE_COMMUNITIES
         | code::ONLY_TO_CUSTOMER
+        | code::D_PATH
+        | code::SFP
+        | code::BFD_DISCRIMINATOR
         | code::PREFIX_SID
         | code::ATTR_SET => OPTIONAL | TRANSITIVE,
         code::MULTI_EXIT_DISC

@@ -1,0 +1,202 @@
+//! What UPDATEs and peers do to the routes that are kept: replacement, withdrawal, views, identifiers. The sentences
+//! stand in `wire/conformance/`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "what a test cannot do without fails it"
+)]
+
+#[path = "kit/station.rs"]
+mod station;
+
+use collector::batch::{BatchLimits, WorkerId};
+use collector::ledger::{MessageEnd, Protocol, RibEnd};
+use collector::query::{Cursor, Query};
+use collector::schema::{RecordField, TableId};
+use collector::{Outlet, Settings};
+use station::{Row, Station, announce, peer, peer_up, prefix, withdraw};
+use wire::bgp::{AsWidth, Family};
+use wire::bmp::PeerHeader;
+use wire::emit::{bgp, bmp};
+
+const PREFIX: &str = "198.51.100.0/24";
+
+/// NLRI and attributes of every route that is kept.
+fn kept(station: &mut Station) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let schemas = station::schemas();
+    let (mut out, drain) = Outlet::new(WorkerId(0), &schemas, 2, BatchLimits { rows: 100, octets: 1 << 20 });
+    let query = Query::Rib { router: None, prefix: None };
+    let (mut routes, mut next) = (Vec::new(), Some(Cursor::default()));
+    while let Some(cursor) = next {
+        next = station.collector.answer(station.now, &query, cursor, &mut out);
+        out.publish();
+        while let Some(batch) = drain.take() {
+            assert_eq!(batch.schema.table, TableId::Routes);
+            let octets =
+                |field, row| batch.values[batch.schema.field(field).unwrap()].octets(row).unwrap().to_vec();
+            let route = |row| (octets(RecordField::Nlri, row), octets(RecordField::Attributes, row));
+            routes.extend((0..batch.rows as usize).map(route));
+        }
+    }
+    routes
+}
+
+fn rib(station: &Station, end: RibEnd) -> u64 {
+    station.collector.ledgers().rib[end.index()]
+}
+
+fn station(one: &PeerHeader) -> Station {
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    station.feed(1, &[bmp::initiation("r1", ""), peer_up(one, |_| {})].concat());
+    station
+}
+
+#[test]
+fn a_new_route_replaces_the_one_before_and_a_withdrawal_removes_it() {
+    let one = peer(1);
+    let mut station = station(&one);
+    station.feed(1, &announce(&one, &[PREFIX], &[65_001], [10, 0, 0, 1]));
+    let before = kept(&mut station);
+    station.feed(1, &announce(&one, &[PREFIX], &[65_001, 65_009], [10, 0, 0, 1]));
+    let after = kept(&mut station);
+    assert_eq!((before.len(), after.len()), (1, 1));
+    assert_eq!(before[0].0, after[0].0);
+    assert_ne!(before[0].1, after[0].1);
+    assert_eq!((rib(&station, RibEnd::Stored), rib(&station, RibEnd::Replaced)), (1, 1));
+    station.feed(1, &withdraw(&one, &[PREFIX]));
+    assert_eq!(kept(&mut station), []);
+    assert_eq!(rib(&station, RibEnd::Withdrawn), 1);
+}
+
+#[test]
+fn a_prefix_withdrawn_and_announced_in_one_update_is_announced() {
+    let one = peer(1);
+    let mut station = station(&one);
+    let mut update = bgp::Update::new(AsWidth::Four);
+    update.origin(wire::bgp::attribute::Origin::Igp).as_path(&[]).next_hop([10, 0, 0, 1].into());
+    update.announce(None, &prefix(PREFIX)).withdraw(None, &prefix(PREFIX));
+    for _ in 0..2 {
+        station.feed(1, &bmp::route_monitoring(&one, &update.finish()));
+        assert_eq!(kept(&mut station).len(), 1);
+    }
+}
+
+#[test]
+fn an_identifier_never_seen_is_withdrawn_in_silence() {
+    let one = peer(1);
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    station.feed(1, &peer_up(&one, |open| _ = open.add_path(&[(Family::IPV4_UNICAST, 3)])));
+    let change = |announced: Option<u32>, withdrawn: Option<u32>| {
+        let mut update = bgp::Update::new(AsWidth::Four);
+        update.origin(wire::bgp::attribute::Origin::Igp).as_path(&[]).next_hop([10, 0, 0, 1].into());
+        announced.into_iter().for_each(|id| _ = update.announce(Some(id), &prefix(PREFIX)));
+        withdrawn.into_iter().for_each(|id| _ = update.withdraw(Some(id), &prefix(PREFIX)));
+        bmp::route_monitoring(&one, &update.finish())
+    };
+    station.feed(1, &[change(Some(1), None), change(Some(2), None), change(None, Some(9))].concat());
+    assert_eq!((kept(&mut station).len(), rib(&station, RibEnd::Absent)), (2, 1));
+    // The same prefix with the same identifier is the same path; with another one it is another.
+    station.feed(1, &[change(Some(2), None), change(None, Some(1))].concat());
+    assert_eq!((kept(&mut station).len(), rib(&station, RibEnd::Replaced)), (1, 1));
+    let ledgers = station.collector.ledgers();
+    assert_eq!(ledgers.messages[Protocol::Bmp.index()][MessageEnd::Decoded.index()], 6);
+    assert!(!station.rows().iter().any(|row| matches!(row, Row::Error { .. })));
+}
+
+#[test]
+fn each_view_has_its_own_routes() {
+    let before = peer(1);
+    let mut station = station(&before);
+    let views = [0x00, 0x40, 0x10, 0x50].map(|flags| PeerHeader { flags, ..before });
+    for view in &views {
+        station.feed(1, &announce(view, &[PREFIX], &[65_001], [10, 0, 0, 1]));
+    }
+    assert_eq!(kept(&mut station).len(), 4);
+    for (gone, view) in views.iter().enumerate() {
+        assert_eq!(kept(&mut station).len(), 4 - gone);
+        station.feed(1, &withdraw(view, &[PREFIX]));
+    }
+    assert_eq!((kept(&mut station).len(), rib(&station, RibEnd::Absent)), (0, 0));
+}
+
+#[test]
+fn flag_o_means_nothing_to_the_state_of_a_peer() {
+    let one = peer(1);
+    let out = PeerHeader { flags: 0x10, ..one };
+    let mut station = station(&out);
+    station.feed(1, &announce(&one, &[PREFIX], &[65_001], [10, 0, 0, 1]));
+    station.feed(1, &bmp::statistics(&out, &[(7, &[0; 8])]));
+    assert_eq!(kept(&mut station).len(), 1);
+    station.feed(1, &bmp::peer_down(&out, 4, &[]));
+    assert_eq!(kept(&mut station), []);
+    let ends = station.collector.ledgers().messages[Protocol::Bmp.index()];
+    assert_eq!((ends[MessageEnd::Decoded.index()], ends[MessageEnd::NoPeer.index()]), (5, 0));
+}
+
+#[test]
+fn a_peer_bounced_starts_empty() {
+    let one = peer(1);
+    let mut station = station(&one);
+    station.feed(1, &announce(&one, &[PREFIX], &[65_001], [10, 0, 0, 1]));
+    station.feed(1, &[bmp::peer_down(&one, 5, &[]), peer_up(&one, |_| {})].concat());
+    assert_eq!(kept(&mut station), []);
+    station.feed(1, &announce(&one, &["203.0.113.0/24"], &[65_001], [10, 0, 0, 1]));
+    assert_eq!(kept(&mut station).len(), 1);
+    // A Peer Up for a peer that is up says that it went down unseen.
+    station.feed(1, &peer_up(&one, |_| {}));
+    assert_eq!(kept(&mut station), []);
+}
+
+#[test]
+fn what_is_mirrored_changes_no_route() {
+    let loc_rib = PeerHeader { kind: 3, flags: 0, address_octets: [0; 16], ..peer(9) };
+    for header in [peer(1), loc_rib] {
+        let mut station = station(&header);
+        station.feed(1, &announce(&header, &[PREFIX], &[65_001], [10, 0, 0, 1]));
+        let withdrawal = &withdraw(&header, &[PREFIX])[6 + 42..];
+        station.feed(1, &bmp::mirroring(&header, &[(0, withdrawal)]));
+        assert_eq!(kept(&mut station).len(), 1);
+    }
+}
+
+#[test]
+fn the_families_of_several_loc_rib_peers_add_up() {
+    let loc_rib = PeerHeader { kind: 3, flags: 0, address_octets: [0; 16], ..peer(9) };
+    let up = |family| {
+        let mut open = bgp::Open::new(65_009, 180, loc_rib.bgp_id);
+        open.multiprotocol(family).four_octet_as().add_path(&[(family, 3)]);
+        let open = open.finish();
+        bmp::peer_up(&loc_rib, ([0, 0, 0, 0].into(), 0), 0, &open, &open, &[(3, b"global")])
+    };
+    let announced = |family, nlri: &[u8], next_hop: &[u8]| {
+        let mut update = bgp::Update::new(AsWidth::Four);
+        update.origin(wire::bgp::attribute::Origin::Igp).as_path(&[]).mp_reach(family, next_hop, nlri);
+        bmp::route_monitoring(&loc_rib, &update.finish())
+    };
+    let mut station = Station::new(Settings::default());
+    station.open(1);
+    station.feed(1, &[up(Family::IPV4_UNICAST), up(Family::IPV6_UNICAST)].concat());
+    station.feed(1, &announced(Family::IPV4_UNICAST, &[0, 0, 0, 7, 8, 10], &[10, 0, 0, 1]));
+    station.feed(1, &announced(Family::IPV6_UNICAST, &[0, 0, 0, 8, 8, 0x20], &[0x20; 16]));
+    let ids: Vec<_> = station
+        .rows()
+        .into_iter()
+        .filter_map(|row| match row {
+            Row::Route { path_id, family, .. } => Some((family, path_id)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids, [(Family::IPV4_UNICAST, Some(7)), (Family::IPV6_UNICAST, Some(8))]);
+    assert_eq!(kept(&mut station).len(), 2);
+}
+
+#[test]
+fn paths_of_a_loc_rib_have_four_octets_whatever_the_flags() {
+    let loc_rib = PeerHeader { kind: 3, flags: 0x20, address_octets: [0; 16], ..peer(9) };
+    let mut station = station(&loc_rib);
+    station.feed(1, &announce(&loc_rib, &[PREFIX], &[70_000], [10, 0, 0, 1]));
+    let kept = kept(&mut station);
+    assert!(kept[0].1.windows(6).any(|octets| octets == [2, 1, 0, 1, 0x11, 0x70]), "{kept:?}");
+}
