@@ -5,7 +5,7 @@
 //! recipe -------> Corpus ---+        \-> Digest: all sides read the same, or nothing is measured
 //! ```
 //! Inputs are larger than the caches. Times are measured here and nowhere else in the project: no test asserts one.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod random;
 pub mod cpu;

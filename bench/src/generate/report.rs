@@ -51,7 +51,7 @@ impl Device {
 /// What a run did.
 #[derive(Clone, Debug)]
 pub struct Run<'a> {
-    /// How datagrams were sent: `sockets` or `live`.
+    /// How datagrams were sent: `sockets`, `live` or `ring`.
     pub mode: &'static str,
     /// Datagrams sent.
     pub sent: u64,
