@@ -13,10 +13,12 @@ pub mod input;
 pub mod corpus;
 pub mod digest;
 pub mod figure;
+pub mod plot;
 pub mod pipeline;
 pub mod bmp;
 pub mod generate;
 pub mod live;
 pub mod longest;
+pub mod sinks;
 #[cfg(feature = "peers")]
 pub mod peer;

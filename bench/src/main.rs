@@ -11,6 +11,7 @@ use bench::figure::{Figure, Peer};
 use bench::input::Input;
 use bench::longest;
 use bench::pipeline::{Pipeline, plain_flows};
+use bench::sinks::{self, Filling};
 use clap::Parser;
 
 /// Measure decoding and join on one core of this machine, in turn with peers over the same octets.
@@ -89,7 +90,7 @@ const ROUTES: usize = 1_000_000;
 type Measure = fn(&'static str, &Bench) -> anyhow::Result<Figure>;
 
 /// In the order of the printed table.
-const FIGURES: [(&str, Measure); 8] = [
+const FIGURES: [(&str, Measure); 9] = [
     ("ipfix_decode_records_per_s", ipfix_decode),
     ("bmp_decode_messages_per_s", bmp_decode),
     ("join_lookups_per_s", join_lookups),
@@ -98,6 +99,7 @@ const FIGURES: [(&str, Measure); 8] = [
     ("allocations_per_packet", allocations),
     ("ipfix_join_records_per_s", ipfix_join),
     ("bmp_rib_messages_per_s", bmp_rib),
+    ("sink_parquet_rows_per_s", sink_parquet),
 ];
 
 /// A whole collector beside decoders that make owned values, and a plain walk.
@@ -230,6 +232,16 @@ fn bmp_rib(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
     };
     let mut peers: [Peer<'_>; 1] = [("our walk alone, no RIB", Box::new(|| timed(|| bmp::walk(&corpus))))];
     Ok(Figure::measure(name, "messages/s", bench.runs, ours, &mut peers))
+}
+
+/// Parquet files (zstd) beside our JSON lines, both of 23 fields and on the disk; the thread of the sink alone.
+fn sink_parquet(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    // Lines are ten times as long as the octets they come from.
+    let input = Input::new(bench.routers, bench.octets / 8);
+    let (columns, lines) = (Filling::new(&input, sinks::parquet)?, Filling::new(&input, sinks::json)?);
+    let fill = |filling: &Filling| filling.fill().unwrap_or(f64::NAN);
+    let mut peers: [Peer<'_>; 1] = [("our JSON lines", Box::new(|| fill(&lines)))];
+    Ok(Figure::measure(name, "rows/s", bench.runs, || fill(&columns), &mut peers))
 }
 
 /// What one run counts, a second of this thread's own time.
