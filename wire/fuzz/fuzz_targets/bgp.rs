@@ -5,6 +5,8 @@
 #[expect(dead_code, reason = "reading a whole stream is the other target's")]
 mod walk;
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+mod bounded;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| bounded::bounded(|| {
     walk::walk_update(octets);
-});
+}));

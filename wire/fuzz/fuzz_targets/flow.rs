@@ -4,6 +4,8 @@
 #[path = "../../tests/walk/flow.rs"]
 mod walk;
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+mod bounded;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| bounded::bounded(|| {
     walk::Walk::over(octets);
-});
+}));
