@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! socket   octets -> messages            link, neighbour   message -> what it says (pure)
+//! generic  questions to drivers          ethtool, transmit features, queues, whether redirected frames are sent
 //! dump     the whole state               follow            events -> the state as it is; lost events -> dump again
 //! ```
 //! A state that may be wrong is never used. Nothing here changes the kernel.
@@ -17,6 +18,9 @@ pub mod dump;
 pub mod follow;
 pub mod link;
 pub mod neighbour;
+pub(crate) mod transmit;
+pub mod ethtool;
+pub(crate) mod generic;
 mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +58,8 @@ pub struct KernelState {
     /// For each link how many links had gone when it came: another number is another device, though the kernel
     /// gave it the same index.
     pub generations: BTreeMap<u32, u32>,
+    /// Whether a device sends what XDP redirects to it; one that is not here has not said.
+    pub transmits: BTreeMap<u32, bool>,
     /// Addresses that a dump showed while the kernel still asked whether somebody else has them; the event comes when
     /// nobody has.
     pub(crate) tentative: BTreeSet<(u32, IpAddr)>,
@@ -105,6 +111,7 @@ impl KernelState {
         first("link", &self.links, &other.links)
             .or_else(|| first("station", &self.stations, &other.stations))
             .or_else(|| first("legs of bond", &self.legs, &other.legs))
+            .or_else(|| first("redirects to", &self.transmits, &other.transmits))
             .or_else(|| {
                 let mut addresses = self.addresses.symmetric_difference(&other.addresses);
                 // One that is asked about anew when its link comes up stays ours.

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use dataplane_common::map::forward::{Arrival, Egress, Ingress, Learned, Station};
 use dataplane_common::map::{PORT_TCP, PORT_UDP, Port};
 
-use crate::config::{Config, Protocol};
+use crate::config::{Config, Mode, Protocol};
 use crate::kernel::KernelState;
 
 pub use rules::Rules;
@@ -51,7 +51,8 @@ pub struct Device {
 /// What the maps of forwarding are to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forward {
-    /// Ports that frames may leave through, with their generation: the kernel removes a member with its device.
+    /// Ports that frames may leave through, with their generation: the kernel removes a member with its device. One
+    /// whose driver sends nothing that is redirected to it is none: frames for it go up the stack.
     pub members: BTreeMap<u32, u32>,
     /// How packets leave.
     pub egress: BTreeMap<u32, Egress>,
@@ -148,13 +149,24 @@ fn forward(kernel: &KernelState, config: &Config) -> Forward {
     let mut egress = departure::departures(kernel, &ports);
     let mut stations = departure::stations(kernel, &egress);
     let mut ingress = arrival::arrivals(kernel, &ports);
-    let mut members: BTreeMap<u32, u32> = ports.iter().map(generation).collect();
+    let transmits = |port: &&u32| transmits(kernel, config, **port);
+    let mut members: BTreeMap<u32, u32> = ports.iter().filter(transmits).map(generation).collect();
     let limits = &config.limits;
     let left_out = keep(&mut members, limits.max_forward_ports)
         + keep(&mut egress, limits.max_forward_devices)
         + keep(&mut stations, limits.max_stations)
         + keep(&mut ingress, limits.max_forward_devices);
     Forward { members, egress, stations, ingress, left_out }
+}
+
+/// Whether frames that are redirected to a port leave through it: its driver's word, else the configuration's. In
+/// generic mode they go through the port's queue of the stack, which every device has.
+fn transmits(kernel: &KernelState, config: &Config, port: u32) -> bool {
+    let named = || {
+        let name = kernel.links.get(&port).map(|link| &link.name);
+        name.is_some_and(|name| config.forward.assume_transmit.contains(name))
+    };
+    config.mode == Mode::Generic || kernel.transmits.get(&port).copied().unwrap_or_else(named)
 }
 
 /// Leaves out what is beyond `limit`; how many that were.

@@ -230,6 +230,11 @@ fn prepare() {
     }
     lines += "link add br0 type bridge\nlink add br1 type bridge vlan_filtering 1\nlink set br0 up\nlink set br1 up\n";
     batch("ip", &lines);
+    // Half of the ports send what is redirected to them.
+    for port in (0..PORTS).step_by(2) {
+        let set = Command::new("ethtool").args(["-K", &format!("q{port}"), "gro", "on"]).status();
+        assert!(set.unwrap().success());
+    }
 }
 
 /// Which of the other kinds there are, with a few of them made.

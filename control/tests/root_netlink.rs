@@ -106,6 +106,9 @@ fn what_forwarding_holds_is_shown_and_packets_are_explained() {
     let topology = Topology::pair(1).unwrap();
     let mut on = topology.command("a", "sysctl");
     assert!(on.args(["-qw", "net.ipv4.ip_forward=1"]).status().unwrap().success());
+    // Only so it takes what XDP on its peer sends.
+    let mut merges = topology.command("b", "ethtool");
+    assert!(merges.args(["-K", "eth0", "gro", "on"]).status().unwrap().success());
     ip(&topology, "a", "neigh replace 10.73.0.2 lladdr 02:00:00:00:00:99 dev eth0 nud permanent");
     ip(&topology, "a", "route add 203.0.113.0/24 via 10.73.0.2");
     ip(&topology, "a", "route add blackhole 203.0.114.0/24");

@@ -135,7 +135,8 @@ ledger! {
         NoEgress = "no_egress",
         /// The bond has no active leg; the stack takes it.
         NoLeg = "no_leg",
-        /// The port is no member of the device map; the stack takes it.
+        /// The port is no member of the device map, as one whose driver sends nothing that is redirected to it; the
+        /// stack takes it.
         NotMember = "not_member",
         /// Longer than the port's MTU; the stack takes it.
         PortMtu = "port_mtu",

@@ -194,10 +194,30 @@ fn forwarding(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic)
     if config.forward.vlans && kernel.links.values().any(|link| is_vlan_on(link, nic.index)) {
         plan.say(format_args!("  cards that strip tags hide VLANs from XDP: ethtool -K {name} rxvlan off"));
     }
-    if nic.driver.as_deref() == Some("veth") {
-        plan.say(
-            "  a veth takes what XDP sends only while its other end runs XDP or GRO (ethtool -K PEER gro on)",
-        );
+    transmits(plan, config, kernel, nic);
+}
+
+/// Whether the device sends what XDP redirects to it.
+fn transmits(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic) {
+    let is_veth = nic.driver.as_deref() == Some("veth");
+    // Other drivers say so only once a program is attached.
+    let later = !is_veth && nic.native().is_some_and(|driver| driver.transmits);
+    let assumed = config.forward.assume_transmit.contains(&nic.name);
+    plan.say(match kernel.transmits.get(&nic.index) {
+        _ if config.mode == Mode::Generic => {
+            "  in generic mode frames leave through it by way of the stack's queue"
+        }
+        Some(true) => "  it sends what XDP redirects to it",
+        _ if later => "  once the program is attached it sends what XDP redirects to it",
+        None if assumed => "  it is assumed to send what XDP redirects to it (forward.assume_transmit)",
+        Some(false) => "  it does not send what XDP redirects to it: frames for it go up the stack",
+        None => {
+            "  whether it sends what XDP redirects to it nobody says: frames for it go up the stack \
+             (forward.assume_transmit)"
+        }
+    });
+    if is_veth && kernel.transmits.get(&nic.index) != Some(&true) {
+        plan.say("  a veth does while its other end runs XDP or GRO (ethtool -K PEER gro on)");
     }
 }
 

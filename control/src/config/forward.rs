@@ -13,6 +13,8 @@ pub struct Forward {
     pub enabled: bool,
     /// Devices among which it does, each also in `devices`; empty: all of those.
     pub devices: Vec<String>,
+    /// Devices that send what XDP redirects to them, where the kernel cannot say so (before 6.3).
+    pub assume_transmit: Vec<String>,
     /// Take VLAN tags off and put them on.
     pub vlans: bool,
     /// Choose legs of bonds.
@@ -34,6 +36,7 @@ impl Default for Forward {
         Self {
             enabled: false,
             devices: Vec::new(),
+            assume_transmit: Vec::new(),
             vlans: true,
             bonds: true,
             bridges: true,
@@ -51,6 +54,9 @@ impl Forward {
         range("forward.audit_s", "", self.audit_s, 1..=86_400)?;
         if let Some(device) = self.devices.iter().find(|device| !config.devices.contains(device)) {
             return Err(refuse("forward.devices", device, "devices that stand in `devices` too"));
+        }
+        if let Some(device) = self.assume_transmit.iter().find(|device| !config.devices.contains(device)) {
+            return Err(refuse("forward.assume_transmit", device, "devices that stand in `devices` too"));
         }
         if self.enabled && config.mode == Mode::Socket {
             return Err(refuse(

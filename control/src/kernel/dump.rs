@@ -8,7 +8,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{KernelError, KernelState, Shape, socket};
+use super::{KernelError, KernelState, Shape, socket, transmit};
 
 /// Everything of the network namespace of the calling thread, once.
 ///
@@ -34,6 +34,7 @@ pub fn once() -> Result<KernelState, KernelError> {
             legs.sort_by_key(|leg| order.iter().position(|other| other == leg));
         }
     }
+    state.transmits = transmit::read(&state.links)?;
     Ok(state)
 }
 

@@ -6,6 +6,7 @@ use netlink_sys::{
     AsyncSocket as _, AsyncSocketExt as _, Socket, SocketAddr, TokioSocket, protocols::NETLINK_ROUTE,
 };
 
+use super::transmit::Watch;
 use super::{Event, KernelError, KernelState, dump, socket};
 
 /// `ENOBUFS`: the kernel had to drop events.
@@ -20,6 +21,8 @@ const BATCH: u32 = 4096;
 /// The state, kept current. One a control process.
 pub struct Follower {
     socket: TokioSocket,
+    /// What drivers say of themselves, which rtnetlink does not tell.
+    watch: Watch,
     state: KernelState,
     /// Events were lost and the state has not been read anew since.
     lost: bool,
@@ -64,8 +67,9 @@ impl Follower {
         let inner: &mut Socket = socket.socket_mut();
         inner.set_rx_buf_sz(u32::try_from(octets).unwrap_or(u32::MAX)).map_err(KernelError::Open)?;
         inner.bind(&SocketAddr::new(0, GROUPS)).map_err(KernelError::Open)?;
+        let watch = Watch::start(octets).map_err(KernelError::Open)?;
         let state = dump::once()?;
-        let mut follower = Self { socket, state: KernelState::default(), lost: false, dumps: 1 };
+        let mut follower = Self { socket, watch, state: KernelState::default(), lost: false, dumps: 1 };
         follower.replace(state);
         Ok(follower)
     }
@@ -89,13 +93,16 @@ impl Follower {
     /// When the netlink socket fails or a dump fails.
     pub async fn changed(&mut self) -> Result<(), KernelError> {
         while !self.lost {
-            let received = self.socket.recv_from_full().await;
-            let mut changed = self.take(received)?;
+            let mut changed = tokio::select! {
+                received = self.socket.recv_from_full() => self.take(received)?,
+                received = self.watch.receive() => self.hear(received)?,
+            };
             changed |= self.drain()? > 0;
             if !self.lost && self.state.vlans_unknown {
                 dump::vlans(&mut self.state)?;
             }
             if changed && !self.lost {
+                self.watch.refresh(&self.state.links, &mut self.state.transmits)?;
                 return Ok(());
             }
         }
@@ -133,6 +140,7 @@ impl Follower {
             if self.state.vlans_unknown {
                 dump::vlans(&mut self.state)?;
             }
+            self.watch.refresh(&self.state.links, &mut self.state.transmits)?;
             let Some(difference) = self.state.difference(&fresh) else { return Ok(Compared::Equal) };
             if moved == 0 {
                 self.replace(fresh);
@@ -151,7 +159,25 @@ impl Follower {
                 received => changes += u32::from(self.take(received)?),
             }
         }
+        for _ in 0..BATCH {
+            match self.watch.try_receive() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                received => changes += u32::from(self.hear(received)?),
+            }
+        }
         Ok(changes)
+    }
+
+    /// One datagram of what drivers say; whether a device began or ceased to send.
+    fn hear(&mut self, received: io::Result<Vec<u8>>) -> Result<bool, KernelError> {
+        match received {
+            Ok(octets) => Ok(self.watch.take(&octets, &mut self.state.transmits)),
+            Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => {
+                self.lost = true;
+                Ok(false)
+            }
+            Err(error) => Err(KernelError::Open(error)),
+        }
     }
 
     /// One datagram of events; whether the state has changed.

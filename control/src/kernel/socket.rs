@@ -5,7 +5,8 @@
 //! dumps and events are read from a socket of our own, and only changes go through it.
 
 use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -18,7 +19,9 @@ const DUMP_INTERRUPTED: u16 = 0x10;
 const TRIES: u32 = 5;
 
 /// Each message in `octets`, as long as their lengths make sense; `None`: it cannot be read.
-pub(super) fn messages(octets: &[u8]) -> impl Iterator<Item = Option<NetlinkMessage<RouteNetlinkMessage>>> {
+pub(super) fn messages<M: NetlinkDeserializable>(
+    octets: &[u8],
+) -> impl Iterator<Item = Option<NetlinkMessage<M>>> {
     let mut rest = octets;
     std::iter::from_fn(move || {
         let length = NetlinkBuffer::new_checked(rest).ok()?.length() as usize;
@@ -64,7 +67,7 @@ fn dump_once(
     let mut interrupted = false;
     loop {
         let (answer, _) = socket.recv_from_full().map_err(KernelError::Open)?;
-        for message in messages(&answer).flatten() {
+        for message in messages::<RouteNetlinkMessage>(&answer).flatten() {
             interrupted |= message.header.flags & DUMP_INTERRUPTED != 0;
             match message.payload {
                 NetlinkPayload::Done(_) => return Ok(interrupted),

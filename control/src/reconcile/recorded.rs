@@ -19,11 +19,13 @@ const fn service(id: u16) -> VlanTag {
 }
 
 fn kernel() -> KernelState {
-    recorded(&[
+    let mut kernel = recorded(&[
         include_bytes!("../../tests/recorded/links.bin"),
         include_bytes!("../../tests/recorded/vlans.bin"),
         include_bytes!("../../tests/recorded/stations.bin"),
-    ])
+    ]);
+    kernel.transmits = kernel.links.keys().map(|index| (*index, true)).collect();
+    kernel
 }
 
 fn config(limits: &str) -> Config {

@@ -253,6 +253,7 @@ impl Control {
                 "zeroCopy": zero_copy,
                 "nicDropped": nic.dropped,
                 "forwards": forwards,
+                "transmits": self.follower.state().transmits.get(&nic.index),
                 "framesByKernel": of_kernel,
                 "frames": counted.ends.iter().sum::<u64>(),
                 "sent": counted.sent,

@@ -63,6 +63,13 @@ impl Control {
         let ports = programs.tables.forwarding.port_ends.list().unwrap_or_default();
         let port = ports.iter().find(|(_, counted)| counted.sent > 0).map(|(index, _)| *index);
         let names = Names(kernel);
+        let silent = held.egress.values().flat_map(|egress| egress.legs.get(..egress.leg_count as usize));
+        let silent = silent.flatten().filter(|port| !held.members.contains_key(port)).copied();
+        let silent: std::collections::BTreeSet<u32> = silent.collect();
+        let why = (end == Some(&PacketEnd::NotMember)).then(|| {
+            let names: Vec<String> = silent.into_iter().map(|port| names.of(port)).collect();
+            format!("these ports send nothing that XDP redirects to them: {}", names.join(", "))
+        });
         let becomes = match (run.verdict, port) {
             (1, _) => "dropped".to_owned(),
             (2, _) => "to the kernel's stack".to_owned(),
@@ -78,6 +85,7 @@ impl Control {
             "verdict": match run.verdict { 1 => "drop", 2 => "pass", 4 => "redirect", _ => "other" },
             "end": end.map(|end| end.name()),
             "becomes": becomes,
+            "why": why,
             "egress": port.map(|port| names.of(port)),
             "rewritten": rewritten(&frame, &run.frame),
             "frameIn": hex(&frame),

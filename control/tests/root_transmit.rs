@@ -1,0 +1,92 @@
+//! Ports that do not send what XDP redirects to them: their frames go up the stack, and nothing is lost in silence.
+//!
+//! Needs root, and fails without. Each test runs itself again in a namespace of its own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "forward/hosts.rs"]
+mod hosts;
+#[allow(dead_code, reason = "each test uses a part of the kit")]
+#[path = "forward/rig.rs"]
+mod rig;
+#[path = "forward/router.rs"]
+mod router;
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use control::ebpf::attach::device_index;
+use control::kernel::Follower;
+use dataplane_common::PacketEnd as End;
+use hosts::Host;
+use rig::{in_own_namespace, run};
+use router::{Router, address, forwarding, goes_through, here};
+
+/// What `check` says of the router's devices.
+fn check() -> String {
+    let file = std::env::temp_dir().join(format!("mr-transmit-{}.toml", std::process::id()));
+    let text = "devices = [\"in0\", \"out0\"]\n[forward]\nenabled = true\n[[listen]]\nprotocol = \"ipfix\"\naddress = \"::\"\nport = 4739\n";
+    fs::write(&file, text).unwrap();
+    // Devices stand under a /sys of this namespace.
+    let script = "mount -t sysfs sys /sys && exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_millrace"), "check", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    fs::remove_file(&file).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_port_that_sends_no_redirected_frame_is_the_stacks() {
+    if !in_own_namespace("a_port_that_sends_no_redirected_frame_is_the_stacks") {
+        return;
+    }
+    forwarding();
+    let (a, b) = (Host::new(), Host::new());
+    a.join("in0", "a0");
+    b.join("out0", "b0");
+    address(&a, "a0", 1);
+    address(&b, "b0", 2);
+    here("in0", 1);
+    here("out0", 2);
+    let mut router = Router::new(&["in0", "out0"]);
+    let out0 = device_index("out0").unwrap();
+    goes_through(&router, &a, ["10.2.0.9", "fd02::9"]);
+    assert!(check().contains("it sends what XDP redirects to it"));
+
+    // The peer lets go of NAPI: an event says so, and the port is no member any more.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut follower = Follower::start().unwrap();
+        assert_eq!(follower.state().transmits.get(&out0), Some(&true));
+        b.run("ethtool -K b0 gro off");
+        while follower.state().transmits.get(&out0) != Some(&false) {
+            tokio::time::timeout(Duration::from_secs(10), follower.changed()).await.unwrap().unwrap();
+        }
+        assert_eq!(follower.compare().unwrap(), control::kernel::follow::Compared::Equal);
+    });
+    // Until the maps follow, what is redirected there is lost: the kernel tells the program nothing.
+    let lost = router.more(End::Forwarded, || assert!(a.hears("10.2.0.9", 1, 56).is_err()));
+    assert_eq!(lost, 1);
+    router.follow();
+    assert!(!router.held.forward.members.contains_key(&out0));
+    let said = check();
+    assert!(said.contains("frames for it go up the stack"), "{said}");
+    assert!(said.contains("ethtool -K PEER gro on"), "{said}");
+    for to in ["10.2.0.9", "fd02::9"] {
+        // The answers leave through the other port, which sends.
+        let forwarded = router.count(End::Forwarded);
+        let passed = router.more(End::NotMember, || a.hears(to, 5, 56).unwrap());
+        assert_eq!((passed, router.count(End::Forwarded) - forwarded), (5, 5), "{to}");
+    }
+
+    // A program on the peer switches NAPI on again.
+    b.run("ethtool -K b0 gro on");
+    router.follow();
+    assert!(router.held.forward.members.contains_key(&out0));
+    goes_through(&router, &a, ["10.2.0.9", "fd02::9"]);
+    run("ip link del out0");
+}
