@@ -4,11 +4,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Context;
-use collector::rib::{Lookup, PeerFacts, PeerKey, Rib, RibLimits, Route, TableId};
+use collector::rib::{Asked, PeerFacts, PeerKey, Rib, RibLimits, Route, TableId};
 use wire::bgp::{Family, IpVersion, Prefix};
 use wire::bmp::RibView;
 
 use crate::random::Random;
+
+/// Addresses that the join looks up at once.
+const AT_ONCE: usize = 32;
 
 /// Prefixes of each length in a thousand, as a full table of the Internet has them.
 const LENGTHS: [(u8, u32); 14] = [
@@ -115,23 +118,18 @@ pub fn rib(prefixes: &[(u32, u8)]) -> anyhow::Result<Rib> {
     Ok(rib)
 }
 
-/// Keys as the join makes them.
+/// Addresses as the join asks for them.
 #[must_use]
-pub fn keys(addresses: &[u32]) -> Vec<Option<Lookup>> {
-    let key = |&bits: &u32| {
-        let [a, b, c, d] = bits.to_be_bytes();
-        let address = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        Some(Lookup { table: TableId::DEFAULT, version: IpVersion::V4, address, next_hop: None })
-    };
-    addresses.iter().map(key).collect()
+pub fn keys(addresses: &[u32]) -> Vec<u128> {
+    addresses.iter().copied().map(u128::from).collect()
 }
 
-/// Looks all keys up, the join's number of them at once. Returns how many found a path.
-pub fn look_up(rib: &mut Rib, keys: &[Option<Lookup>]) -> u64 {
-    let mut found = Vec::with_capacity(32);
+/// Looks all addresses up, the join's number of them at once. Returns how many found a path.
+pub fn look_up(rib: &mut Rib, version: IpVersion, keys: &[u128]) -> u64 {
     let mut hits = 0;
-    for keys in keys.chunks(32) {
-        rib.lookup(keys, &mut found);
+    for addresses in keys.chunks(AT_ONCE) {
+        let mut found = [None; AT_ONCE];
+        rib.lookup(&Asked { table: TableId::DEFAULT, version, addresses, next_hops: &[] }, &mut found);
         hits += found.iter().flatten().count() as u64;
     }
     hits
@@ -202,7 +200,7 @@ mod tests {
         let mut rib = rib(&prefixes).unwrap();
         let bare = Bare::new(&prefixes);
         for addresses in [random_addresses(50_000, 1), local_addresses(&prefixes, 50_000, 2)] {
-            let hits = look_up(&mut rib, &keys(&addresses));
+            let hits = look_up(&mut rib, IpVersion::V4, &keys(&addresses));
             assert_eq!(hits, bare.look_up(&addresses));
             assert!(hits > 0);
         }

@@ -13,6 +13,7 @@ use bench::longest;
 use bench::pipeline::{Pipeline, plain_flows};
 use bench::sinks::{self, Filling};
 use clap::Parser;
+use wire::bgp::IpVersion;
 
 /// Measure decoding and join on one core of this machine, in turn with peers over the same octets.
 #[derive(Debug, Parser)]
@@ -163,7 +164,7 @@ fn lookups(
     let addresses = addresses(&prefixes, 1 << 20);
     let mut rib = longest::rib(&prefixes)?;
     let (keys, bare) = (longest::keys(&addresses), longest::Bare::new(&prefixes));
-    let (hits, count) = (longest::look_up(&mut rib, &keys), addresses.len() as u64);
+    let (hits, count) = (longest::look_up(&mut rib, IpVersion::V4, &keys), addresses.len() as u64);
     ensure!(hits == bare.look_up(&addresses), "we find other routes than a bare table");
     let mut peers: Vec<Peer<'_>> = Vec::new();
     peers.push(("bare DIR-24-8", Box::new(|| each(count, || bare.look_up(&addresses)))));
@@ -179,7 +180,7 @@ fn lookups(
         let run = move || each(count, || peer::look_up_prefix_trie(&trie, addresses));
         peers.push(("prefix-trie 0.10, one at a time", Box::new(run)));
     }
-    let ours = || each(count, || longest::look_up(&mut rib, &keys));
+    let ours = || each(count, || longest::look_up(&mut rib, IpVersion::V4, &keys));
     Ok(Figure::measure(name, "look-ups/s", bench.runs, ours, &mut peers))
 }
 

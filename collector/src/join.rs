@@ -1,9 +1,15 @@
 //! Flow rows meet the routes of the same router: keys of a set of rows in, join columns out.
 //!
+//! ```text
+//! Keys -> rows of one table and protocol -> Rib::lookup -> paths -+-> known to this batch: their dictionary keys
+//!         (nearly always all at once)                            +-> new: their routes, written into it once
+//! ```
 //! Each distinct route goes once into the dictionary of a batch and side; its key is remembered beside the path,
-//! so a row costs a look-up and no allocation. Never looks at the flow's octets: the flow session says what to
-//! look up.
+//! so a row costs a look-up and no allocation. Rows go through each step together, so that what one waits for is
+//! fetched while the others are looked at. Never looks at the flow's octets: the flow session says what to look up.
 
+mod key;
+mod column;
 pub mod route;
 
 use wire::bgp::IpVersion;
@@ -11,214 +17,202 @@ use wire::bgp::IpVersion;
 use crate::batch::Batch;
 use crate::ledger::{JoinEnd, Ledgers};
 use crate::rib::attributes::Stamp;
-use crate::rib::{Found, Lookup, PathView, Rib, Standing, TableId, TableKey};
-use crate::schema::{Origin, RouteField, Schema, Side, VrfFrom};
+use crate::rib::{Asked, Found, PathView, Rib, Standing, TableId, TableKey};
+use crate::schema::Side;
 
+pub use column::Columns;
+pub use key::{Keys, Vrf};
 pub use route::{JoinedRoute, RouteOctets};
 
-/// Where a look-up is to be made, as far as the flow tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Vrf {
-    /// Route distinguisher, if the record, the options or the configuration give one.
-    pub rd: Option<[u8; 8]>,
-    /// VRF id of the record (IE 234 towards the source, IE 235 or else 234 towards the destination); 0: default.
-    pub id: Option<u32>,
-    /// The table that BMP knows by the name that options give to `id`: `rib.tables().named(name)`.
-    pub table: Option<TableId>,
-    /// Where it comes from.
-    pub from: VrfFrom,
-}
+use column::{CHUNK, Outcomes};
+use key::native;
 
-impl Vrf {
-    /// The default table, because nothing says otherwise.
-    pub const DEFAULT: Self = Self { rd: None, id: None, table: None, from: VrfFrom::Default };
-}
-
-/// What one side of one row is looked up by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// Address, IPv4 as IPv4-mapped; `None`: the record has no usable one.
-    pub address: Option<[u8; 16]>,
-    /// Element the address comes from (8, 12, 27, 28).
-    pub used_element: u16,
-    /// Next hop of the flow, IPv4 as IPv4-mapped: chooses among several paths.
-    pub next_hop: Option<[u8; 16]>,
-    /// The VRF.
-    pub vrf: Vrf,
-}
-
-/// Positions of one side's columns in the schema of flows.
-#[derive(Clone, Copy, Debug)]
-struct Columns {
-    result: Option<usize>,
-    route: Option<usize>,
-    used_element: Option<usize>,
-    vrf_from: Option<usize>,
-    picked_by: Option<usize>,
-}
-
-impl Columns {
-    fn of(schema: &Schema, side: Side) -> Self {
-        let column = |field| schema.position(Origin::Join { side, field });
-        Self {
-            result: column(RouteField::Result),
-            route: column(RouteField::Route),
-            used_element: column(RouteField::UsedElement),
-            vrf_from: column(RouteField::VrfFrom),
-            picked_by: column(RouteField::PickedBy),
-        }
-    }
-}
-
-/// Rows that are looked up before their columns are written: one bit each in a word.
-const CHUNK: usize = 32;
-
-/// What the look-ups of some rows came to, by column.
-struct Outcomes {
-    results: [u8; CHUNK],
-    routes: [i32; CHUNK],
-    used_elements: [u16; CHUNK],
-    vrfs_from: [u8; CHUNK],
-    picked_by: [u8; CHUNK],
-    /// Rows that had an address, one bit each.
-    looked_up: u32,
-    /// Rows whose route is in the dictionary.
-    found: u32,
-}
-
-/// Looks every key up and appends one value for each to the join columns of this side, before
+/// Looks every key up and appends one value for each to the join columns of a side, before
 /// [`Batch::finish_rows`]. Counts how each ended.
-pub fn join(side: Side, keys: &[Key], rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
-    let columns = Columns::of(&batch.schema, side);
-    for keys in keys.chunks(CHUNK) {
-        let mut lookups = [None; CHUNK];
-        for (lookup, key) in lookups.iter_mut().zip(keys) {
-            *lookup = self::lookup(key, rib);
-        }
-        let mut found_paths = std::mem::take(rib.found_mut());
-        rib.lookup(lookups.get(..keys.len()).unwrap_or_default(), &mut found_paths);
-        let mut outcomes = Outcomes {
-            results: [0; CHUNK],
-            routes: [0; CHUNK],
-            used_elements: [0; CHUNK],
-            vrfs_from: [0; CHUNK],
-            picked_by: [0; CHUNK],
-            looked_up: 0,
-            found: 0,
-        };
-        let Outcomes { results, routes, used_elements, vrfs_from, picked_by, .. } = &mut outcomes;
-        let places = results.iter_mut().zip(routes).zip(used_elements).zip(vrfs_from).zip(picked_by);
-        let (mut looked_up, mut found) = (0, 0);
-        let keys_found = keys.iter().zip(&found_paths);
-        for ((bit, (key, path)), ((((result, route), used), vrf_from), picked)) in
-            (0..).zip(keys_found).zip(places)
-        {
-            let end = match *path {
-                Some(path) => {
-                    *picked = path.picked_by as u8;
-                    found |= 1 << bit;
-                    if let Some(column) = columns.route {
-                        *route = route_key(side, path, rib, batch, column).unwrap_or(0);
-                    }
-                    JoinEnd::Found
-                }
-                None => miss(key, rib),
-            };
-            ledgers.join(side, end, 1);
-            *result = end as u8;
-            looked_up |= u32::from(key.address.is_some()) << bit;
-            *used = key.used_element;
-            *vrf_from = key.vrf.from as u8;
-        }
-        *rib.found_mut() = found_paths;
-        outcomes.looked_up = looked_up;
-        outcomes.found = found;
-        outcomes.write(keys.len(), &columns, batch);
+pub fn join(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
+    let mut first = 0;
+    while first < keys.addresses.len() {
+        let keys = keys.part(first, CHUNK);
+        chunk(columns, &keys, rib, batch, ledgers);
+        first += keys.addresses.len();
     }
 }
 
-impl Outcomes {
-    /// Appends the first `rows` of each column.
-    fn write(&self, rows: usize, columns: &Columns, batch: &mut Batch) {
-        let first = |column: Option<usize>, values: &[u8], present: u32, batch: &mut Batch| {
-            if let Some(column) = column {
-                batch.extend_fixed1(column, values.get(..rows).unwrap_or_default(), present);
+/// The same for at most [`CHUNK`] keys.
+fn chunk(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
+    let mut found = [None; CHUNK];
+    let looked_up = look_up(keys, rib, &mut found);
+    let found = found.get(..keys.addresses.len()).unwrap_or_default();
+    let mut outcomes = Outcomes {
+        results: [JoinEnd::Found as u8; CHUNK],
+        routes: [0; CHUNK],
+        vrfs_from: [Vrf::DEFAULT.from as u8; CHUNK],
+        picked_by: [0; CHUNK],
+        looked_up,
+        found: 0,
+    };
+    for (to, vrf) in outcomes.vrfs_from.iter_mut().zip(keys.vrfs) {
+        *to = vrf.from as u8;
+    }
+    for (row, ((found, picked_by), result)) in
+        found.iter().zip(&mut outcomes.picked_by).zip(&mut outcomes.results).enumerate()
+    {
+        match found {
+            Some(path) => {
+                outcomes.found |= 1 << row;
+                *picked_by = path.picked_by as u8;
             }
-        };
-        first(columns.result, &self.results, u32::MAX, batch);
-        first(columns.vrf_from, &self.vrfs_from, self.looked_up, batch);
-        first(columns.picked_by, &self.picked_by, self.found, batch);
-        if let Some(column) = columns.used_element {
-            batch.extend_fixed2(column, self.used_elements.get(..rows).unwrap_or_default(), self.looked_up);
+            None => {
+                let end = miss(keys, row, rib);
+                *result = end as u8;
+                ledgers.join(columns.side, end, 1);
+            }
         }
-        if let Some(column) = columns.route {
-            batch.extend_choices(column, self.routes.get(..rows).unwrap_or_default(), self.found);
+    }
+    ledgers.join(columns.side, JoinEnd::Found, u64::from(outcomes.found.count_ones()));
+    if let Some(column) = columns.route {
+        routes(columns.side, column, found, rib, batch, &mut outcomes.routes);
+    }
+    outcomes.write(keys.used_elements, columns, batch);
+}
+
+/// Looks the addresses up, those of one table and protocol together. Returns which rows have one, one bit each.
+fn look_up(keys: &Keys<'_>, rib: &mut Rib, found: &mut [Option<Found>; CHUNK]) -> u32 {
+    let mut numbers = [0; CHUNK];
+    let [mut v4, mut v6] = [0_u32; 2];
+    for (row, (number, address)) in numbers.iter_mut().zip(keys.addresses).enumerate() {
+        let version = native(*address).map(|(version, native)| {
+            *number = native;
+            version
+        });
+        v4 |= u32::from(version == Some(IpVersion::V4)) << row;
+        v6 |= u32::from(version == Some(IpVersion::V6)) << row;
+    }
+    for (version, rows) in [(IpVersion::V4, v4), (IpVersion::V6, v6)] {
+        let mut left = rows;
+        while left != 0 {
+            let (table, same) = one_table(keys, left, rib);
+            left &= !same;
+            if let Some(table) = table {
+                look_up_in(table, version, same, &numbers, keys, rib, found);
+            }
+        }
+    }
+    v4 | v6
+}
+
+/// The table of the first of some rows, and which of them have the same one.
+fn one_table(keys: &Keys<'_>, rows: u32, rib: &Rib) -> (Option<TableId>, u32) {
+    if keys.vrfs.is_empty() {
+        return (Some(TableId::DEFAULT), rows);
+    }
+    let first = keys.vrf(rows.trailing_zeros() as usize);
+    let same = each(rows).filter(|&row| keys.vrf(row) == first).fold(0, |same, row| same | 1 << row);
+    (first.table(rib), same)
+}
+
+/// Looks the addresses of some rows up in one table.
+fn look_up_in(
+    table: TableId,
+    version: IpVersion,
+    rows: u32,
+    numbers: &[u128; CHUNK],
+    keys: &Keys<'_>,
+    rib: &mut Rib,
+    found: &mut [Option<Found>; CHUNK],
+) {
+    let n = rows.count_ones() as usize;
+    if n == keys.addresses.len() {
+        let addresses = numbers.get(..n).unwrap_or_default();
+        return rib.lookup(&Asked { table, version, addresses, next_hops: keys.next_hops }, found);
+    }
+    let (mut addresses, mut next_hops, mut answers) = ([0; CHUNK], [[0; 16]; CHUNK], [None; CHUNK]);
+    let places = addresses.iter_mut().zip(&mut next_hops);
+    for (row, (address, next_hop)) in each(rows).zip(places) {
+        *address = numbers.get(row).copied().unwrap_or_default();
+        *next_hop = keys.next_hops.get(row).copied().unwrap_or_default();
+    }
+    let addresses = addresses.get(..n).unwrap_or_default();
+    rib.lookup(&Asked { table, version, addresses, next_hops: &next_hops }, &mut answers);
+    for (row, answer) in each(rows).zip(answers) {
+        if let Some(to) = found.get_mut(row) {
+            *to = answer;
         }
     }
 }
 
-/// What is to be looked up for a key; nothing where its address or its table is missing.
-fn lookup(key: &Key, rib: &Rib) -> Option<Lookup> {
-    let (version, address) = key.address.and_then(native)?;
-    let next_hop = key.next_hop.filter(|address| native(*address).is_some());
-    Some(Lookup { table: table(&key.vrf, rib)?, version, address, next_hop })
+/// The rows whose bits are set.
+fn each(mut rows: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let row = (rows != 0).then(|| rows.trailing_zeros() as usize)?;
+        rows &= rows - 1;
+        Some(row)
+    })
 }
 
-/// Why nothing was found.
-fn miss(key: &Key, rib: &Rib) -> JoinEnd {
-    let Some((version, _)) = key.address.and_then(native) else { return JoinEnd::NoAddress };
+/// Why nothing was found for a row.
+#[cold]
+fn miss(keys: &Keys<'_>, row: usize, rib: &Rib) -> JoinEnd {
+    let address = keys.addresses.get(row).copied().and_then(native);
+    let Some((version, _)) = address else { return JoinEnd::NoAddress };
     if rib.sessions() == 0 {
         JoinEnd::NoSession
     } else if rib.is_dump_running(version) {
         JoinEnd::DumpRunning
-    } else if table(&key.vrf, rib).is_none() {
+    } else if keys.vrf(row).table(rib).is_none() {
         JoinEnd::NoVrf
     } else {
         JoinEnd::NoRoute
     }
 }
 
-/// The table of a VRF: that of its RD, else the one that BMP knows by its name, else the default one for VRF id 0
-/// and where nothing names a VRF.
-fn table(vrf: &Vrf, rib: &Rib) -> Option<TableId> {
-    let by_rd = match vrf.rd {
-        Some(rd) if rd == [0; 8] => return Some(TableId::DEFAULT),
-        Some(rd) => rib.tables().find(TableKey::Distinguisher(rd)),
-        None => None,
-    };
-    by_rd.or(vrf.table).or_else(|| {
-        let is_default = vrf.rd.is_none() && vrf.id.unwrap_or(0) == 0;
-        is_default.then_some(TableId::DEFAULT)
-    })
+/// The keys of the routes that were found in the dictionary of a batch and side.
+fn routes(
+    side: Side,
+    column: usize,
+    found: &[Option<Found>],
+    rib: &mut Rib,
+    batch: &mut Batch,
+    to: &mut [i32; CHUNK],
+) {
+    // First what all of them need is asked for, then each waits for its own.
+    let mut new = 0_u32;
+    let mut touched = 0;
+    for (row, (found, key)) in found.iter().zip(to.iter_mut()).enumerate() {
+        let Some(found) = found else { continue };
+        match rib.stamp(found.path, side).key(mark(*found, batch)) {
+            Some(known) => *key = known,
+            None => {
+                new |= 1 << row;
+                touched ^= rib.touch(found.path);
+            }
+        }
+    }
+    std::hint::black_box(touched);
+    for row in each(new) {
+        if let (Some(Some(found)), Some(key)) = (found.get(row), to.get_mut(row)) {
+            *key = route_key(side, *found, rib, batch, column).unwrap_or(0);
+        }
+    }
 }
 
-/// An address in the form of prefixes: IPv4 in the first 4 octets. `None`: unspecified.
-fn native(address: [u8; 16]) -> Option<(IpVersion, [u8; 16])> {
-    if address == [0; 16] {
-        return None;
-    }
-    let [.., a, b, c, d] = address;
-    if !address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]) {
-        return Some((IpVersion::V6, address));
-    }
-    ([a, b, c, d] != [0; 4]).then_some((IpVersion::V4, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+/// What a path's key in a dictionary belongs to: the batch, and whether the route is stale, which makes it another
+/// entry.
+fn mark(found: Found, batch: &Batch) -> u64 {
+    batch.sequence << 1 | u64::from(found.stale)
 }
 
 /// The key of a path in the dictionary of a batch and side; written into it the first time.
 fn route_key(side: Side, found: Found, rib: &mut Rib, batch: &mut Batch, column: usize) -> Option<i32> {
-    let at = side as usize;
-    // A route that became stale is another entry: the lowest bit tells the two apart.
-    let mark = batch.sequence << 1 | u64::from(found.stale);
-    let known =
-        rib.path_mut(found.path).and_then(|path| path.stamps.get(at)).and_then(|stamp| stamp.key(mark));
+    let mark = mark(found, batch);
+    // A row before this one may have had the same route.
+    let known = rib.stamp(found.path, side).key(mark);
     if known.is_some() {
         return known;
     }
     let view = rib.view(found.path)?;
     let entry = batch.add_choice(column, |to| write(&view, found, rib, to))?;
-    if let Some(stamp) = rib.path_mut(found.path).and_then(|path| path.stamps.get_mut(at)) {
-        *stamp = Stamp::new(mark, entry);
-    }
+    rib.set_stamp(found.path, side, Stamp::new(mark, entry));
     Some(entry)
 }
 

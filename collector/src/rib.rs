@@ -20,7 +20,7 @@ use wire::bgp::{Family, IpVersion, Prefix};
 use wire::bmp::RibView;
 
 use crate::ledger::RibEnd;
-use crate::schema::PickedBy;
+use crate::schema::{PickedBy, Side};
 use crate::settings::Settings;
 
 pub use attributes::{Full, Interned, InternedId};
@@ -28,6 +28,7 @@ pub use path::PathId;
 pub use peer::{Peer, PeerFacts, PeerId, PeerKey, Peers, Standing};
 pub use table::{TableId, TableKey, Tables};
 
+use attributes::Stamp;
 use path::{Labels, PathKey, Paths};
 use peer::view_index;
 
@@ -90,6 +91,19 @@ pub struct Lookup {
     pub next_hop: Option<[u8; 16]>,
 }
 
+/// What is looked up in one table, side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// In which table.
+    pub table: TableId,
+    /// Which protocol.
+    pub version: IpVersion,
+    /// The addresses as numbers; IPv4 in the low 32 bits.
+    pub addresses: &'a [u128],
+    /// The flows' next hops, IPv4 as IPv4-mapped, zeros for none: choose among paths. Empty: there are none.
+    pub next_hops: &'a [[u8; 16]],
+}
+
 /// A path that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -143,8 +157,6 @@ pub struct Rib {
     refreshed_ns: u64,
     /// When the next stale generation of a peer that came back ends.
     old_until: Option<u64>,
-    /// Room for what one chunk of look-ups finds.
-    found: Vec<Option<Found>>,
 }
 
 impl Rib {
@@ -353,20 +365,34 @@ impl Rib {
         }
     }
 
-    /// Finds the path of each key: that of the longest prefix that has one which counts. `found` gets one entry
-    /// for each key; a key that is `None` finds nothing.
-    pub fn lookup(&mut self, keys: &[Option<Lookup>], found: &mut Vec<Option<Found>>) {
-        found.clear();
-        for keys in keys.chunks(lookup::SIDE_BY_SIDE) {
-            let fast = lookup::side_by_side(keys, &self.tables, &self.paths, &self.peers);
-            for (key, fast) in keys.iter().zip(fast) {
-                let one = match (key, fast) {
+    /// Finds the path of each address: that of the longest prefix that has one which counts. `found` gets one entry
+    /// for each address, as far as it has room.
+    pub fn lookup(&mut self, asked: &Asked<'_>, found: &mut [Option<Found>]) {
+        let mut next_hops = asked.next_hops.iter();
+        for (addresses, found) in
+            asked.addresses.chunks(lookup::SIDE_BY_SIDE).zip(found.chunks_mut(lookup::SIDE_BY_SIDE))
+        {
+            let mut keys = [None; lookup::SIDE_BY_SIDE];
+            for (key, address) in keys.iter_mut().zip(addresses) {
+                let address = match asked.version {
+                    IpVersion::V4 => address << 96,
+                    IpVersion::V6 => *address,
+                };
+                *key = Some(Lookup {
+                    table: asked.table,
+                    version: asked.version,
+                    address: address.to_be_bytes(),
+                    next_hop: next_hops.next().copied().filter(|next_hop| *next_hop != [0; 16]),
+                });
+            }
+            let fast = lookup::side_by_side(&keys, &self.tables, &self.paths, &self.peers);
+            for ((key, fast), found) in keys.iter().zip(fast).zip(found) {
+                *found = match (key, fast) {
                     (Some(_), lookup::Outcome::Found(found)) => Some(found),
                     // Several paths, or only dead ones: to be gone through one by one.
                     (Some(key), lookup::Outcome::Choose) => self.find(key),
                     (None, _) | (_, lookup::Outcome::Nothing) => None,
                 };
-                found.push(one);
             }
         }
     }
@@ -425,12 +451,21 @@ impl Rib {
         id.into_iter().flat_map(|id| self.paths.of(id))
     }
 
-    pub(crate) const fn found_mut(&mut self) -> &mut Vec<Option<Found>> {
-        &mut self.found
+    /// The key of a path in the dictionary of the last batch and side that it was written to.
+    pub(crate) fn stamp(&self, id: PathId, side: Side) -> Stamp {
+        self.paths.get(id).and_then(|path| path.stamps.get(side as usize)).copied().unwrap_or_default()
     }
 
-    pub(crate) fn path_mut(&mut self, id: PathId) -> Option<&mut path::Path> {
-        self.paths.get_mut(id)
+    pub(crate) fn set_stamp(&mut self, id: PathId, side: Side, stamp: Stamp) {
+        if let Some(to) = self.paths.get_mut(id).and_then(|path| path.stamps.get_mut(side as usize)) {
+            *to = stamp;
+        }
+    }
+
+    /// Reads what [`Rib::view`] will read, so that it is near by then. What it returns means nothing.
+    pub(crate) fn touch(&self, id: PathId) -> u8 {
+        let Some(path) = self.paths.get(id) else { return 0 };
+        self.attributes.octets(path.attributes).and_then(<[u8]>::first).copied().unwrap_or(0)
     }
 
     /// Time passes: generations whose stale time is over end. Returns the next such moment, monotonic ns.

@@ -18,12 +18,13 @@ use wire::sflow::{Datagram, Format, Structure};
 use wire::{Malformed, Reason};
 
 use crate::Turn;
+use crate::batch::Batch;
 use crate::input::Now;
-use crate::join;
-use crate::ledger::{Kind, MessageEnd, Protocol, RecordEnd};
+use crate::join::{self, Columns};
+use crate::ledger::{Kind, Ledgers, MessageEnd, Protocol, RecordEnd};
 use crate::message::{Context, write_error, write_row_with};
 use crate::rib::Rib;
-use crate::schema::{Origin, RouteField, Side};
+use crate::schema::Side;
 
 use agent::{Agents, Key};
 
@@ -143,6 +144,16 @@ pub const fn record_kind(sample: &Sample<'_>) -> RecordKind {
     }
 }
 
+fn join_one(columns: &Columns, key: &packet::Key, rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
+    let keys = join::Keys {
+        addresses: &[key.address],
+        used_elements: &[key.used_element],
+        next_hops: &[key.next_hop],
+        vrfs: &[],
+    };
+    join::join(columns, &keys, rib, batch, ledgers);
+}
+
 fn row(
     key: Key,
     kind: Kind,
@@ -155,11 +166,11 @@ fn row(
         Context::Sflow { agent: key.address(), sub_agent: key.sub_agent, format: structure.format.to_wire() };
     let joins = turn.settings.join && matches!(sample, Sample::Flow(_) | Sample::Discarded(_));
     write_row_with(turn, kind, &context, structure.body.rest(), |batch, ledgers| {
-        let column = Origin::Join { side: Side::Destination, field: RouteField::Result };
-        if joins && batch.schema.position(column).is_some() {
+        let columns = Columns::of(&batch.schema, Side::Destination);
+        if joins && columns.are_there() {
             let [destination, source] = packet::keys(sample);
-            join::join(Side::Destination, &[destination], rib, batch, ledgers);
-            join::join(Side::Source, &[source], rib, batch, ledgers);
+            join_one(&columns, &destination, rib, batch, ledgers);
+            join_one(&Columns::of(&batch.schema, Side::Source), &source, rib, batch, ledgers);
         }
     })
 }

@@ -5,7 +5,7 @@ mod station;
 
 use collector::Settings;
 use collector::batch::BatchLimits;
-use collector::join::{Key, Vrf, join};
+use collector::join::{Columns, Keys, join};
 use collector::ledger::{JoinEnd, RibEnd};
 use collector::schema::{Side, TableId};
 use station::{ROUTER, Station, announce, peer, peer_up, withdraw};
@@ -44,19 +44,16 @@ fn the_join_allocates_nothing() {
     station.open(1);
     station.feed(1, &peer_up(&one, |_| {}));
     station.feed(1, &announce(&one, &["10.0.0.0/8", "10.1.0.0/16"], &[65_001], [10, 0, 0, 1]));
-    let key = |octets: [u8; 4]| Key {
-        address: Some(collector::sixteen(octets.into())),
-        used_element: 12,
-        next_hop: None,
-        vrf: Vrf::DEFAULT,
-    };
-    let keys: Vec<Key> = (0..100).map(|number| key([10, number % 3, 0, number])).collect();
+    let addresses: Vec<[u8; 16]> =
+        (0..100).map(|number| collector::sixteen([10, number % 3, 0, number].into())).collect();
+    let keys = Keys { addresses: &addresses, used_elements: &[12; 100], next_hops: &[], vrfs: &[] };
     let router = station.collector.router(collector::sixteen(ROUTER.into())).unwrap();
     let mut ledgers = collector::Ledgers::default();
     let rib = station.collector.rib_mut(router).unwrap();
     let mut round = || {
         let batch = station.out.batch(TableId::Flows).unwrap();
-        join(Side::Destination, &keys, rib, batch, &mut ledgers);
+        let columns = Columns::of(&batch.schema, Side::Destination);
+        join(&columns, &keys, rib, batch, &mut ledgers);
         batch.finish_rows(100);
     };
     round();

@@ -5,7 +5,7 @@
 mod station;
 
 use collector::batch::Values;
-use collector::join::{JoinedRoute, Key, RouteOctets, Vrf, join};
+use collector::join::{Columns, JoinedRoute, Keys, RouteOctets, Vrf, join};
 use collector::ledger::JoinEnd;
 use collector::schema::{Origin, PickedBy, RouteField, Side, TableId, VrfFrom};
 use collector::settings::{JoinAddress, PortProtocol, VrfDistinguisher, VrfName};
@@ -20,9 +20,18 @@ use wire::ipfix::template::Field;
 
 const RD: [u8; 8] = [0, 2, 0xfb, 0xf0, 0x2d, 0x5a, 0, 12];
 
+/// What one row is looked up by.
+struct Key {
+    /// Zeros: the record has none.
+    address: [u8; 16],
+    /// Zeros: the record has none.
+    next_hop: [u8; 16],
+    vrf: Vrf,
+}
+
 fn key(address: &str) -> Key {
-    let address = address.parse().ok().map(collector::sixteen);
-    Key { address, used_element: 12, next_hop: None, vrf: Vrf::DEFAULT }
+    let address = address.parse().ok().map(collector::sixteen).unwrap_or_default();
+    Key { address, next_hop: [0; 16], vrf: Vrf::DEFAULT }
 }
 
 /// What became of one look-up: end, and prefix, AS numbers of the peer, RD, stale, why this path.
@@ -46,7 +55,14 @@ fn look_up(station: &mut Station, key: &Key) -> Joined {
     };
     let mut ledgers = collector::Ledgers::default();
     let batch = station.out.batch(TableId::Flows).unwrap();
-    join(Side::Source, std::slice::from_ref(key), rib, batch, &mut ledgers);
+    let columns = Columns::of(&batch.schema, Side::Source);
+    let keys = Keys {
+        addresses: &[key.address],
+        used_elements: &[12],
+        next_hops: &[key.next_hop],
+        vrfs: &[key.vrf],
+    };
+    join(&columns, &keys, rib, batch, &mut ledgers);
     batch.finish_rows(1);
     let row = batch.rows as usize - 1;
     let column = |field| batch.schema.position(Origin::Join { side: Side::Source, field }).unwrap();
@@ -126,7 +142,7 @@ fn among_paths_the_flow_s_next_hop_decides_then_the_best_path() {
         }
     );
     let next_hop =
-        |last| Key { next_hop: Some(collector::sixteen([10, 0, 0, last].into())), ..key("198.51.100.7") };
+        |last| Key { next_hop: collector::sixteen([10, 0, 0, last].into()), ..key("198.51.100.7") };
     let by_next_hop = look_up(&mut station, &next_hop(1));
     assert_eq!((by_next_hop.peer_as, by_next_hop.picked_by), (Some(65_001), Some(PickedBy::NextHop)));
     // A next hop that no path has says nothing.

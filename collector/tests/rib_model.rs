@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use collector::rib::{
-    Found, InternedId, Lookup, PeerFacts, PeerId, PeerKey, Rib, RibLimits, Route, Standing, TableId, TableKey,
+    Asked, Found, InternedId, Lookup, PeerFacts, PeerId, PeerKey, Rib, RibLimits, Route, Standing, TableId,
+    TableKey,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -286,11 +287,21 @@ impl Both {
             }
         }
         // The same side by side.
-        let (keys, expected): (Vec<_>, Vec<_>) =
-            self.asked.drain(..).map(|(key, found)| (Some(key), found)).unzip();
-        let mut found = Vec::new();
-        self.rib.lookup(&keys, &mut found);
-        assert_eq!(found, expected);
+        let asked = std::mem::take(&mut self.asked);
+        for table in self.rib.tables().ids().collect::<Vec<_>>() {
+            for version in [IpVersion::V4, IpVersion::V6] {
+                let same = || asked.iter().filter(|(key, _)| (key.table, key.version) == (table, version));
+                let shift = if version == IpVersion::V4 { 96 } else { 0 };
+                let addresses: Vec<u128> =
+                    same().map(|(key, _)| u128::from_be_bytes(key.address) >> shift).collect();
+                let next_hops: Vec<[u8; 16]> =
+                    same().map(|(key, _)| key.next_hop.unwrap_or_default()).collect();
+                let mut found = vec![None; addresses.len()];
+                let together = Asked { table, version, addresses: &addresses, next_hops: &next_hops };
+                self.rib.lookup(&together, &mut found);
+                assert!(found.iter().eq(same().map(|(_, one)| one)));
+            }
+        }
     }
 
     fn compare_one(

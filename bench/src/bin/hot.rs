@@ -13,6 +13,7 @@ use bench::corpus::Corpus;
 use bench::input::Input;
 use bench::longest;
 use bench::pipeline::Pipeline;
+use wire::bgp::IpVersion;
 
 fn main() -> anyhow::Result<()> {
     let name = std::env::args().nth(1).unwrap_or_default();
@@ -35,7 +36,7 @@ fn main() -> anyhow::Result<()> {
             let prefixes = longest::prefixes(70_000, 3);
             let mut rib = longest::rib(&prefixes)?;
             let keys = longest::keys(&longest::random_addresses(32_000, 1));
-            counted(|| longest::look_up(&mut rib, &keys));
+            counted(|| longest::look_up(&mut rib, IpVersion::V4, &keys));
             keys.len() as u64
         }
         "allocations" => {

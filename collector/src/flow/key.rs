@@ -5,7 +5,7 @@ use dataplane_common::walk::mapped;
 use super::exporter::Knowledge;
 use super::place::{Place, Records};
 use super::plan::Found;
-use crate::join::{Key, Vrf};
+use crate::join::{self, Vrf};
 use crate::rib::{TableId, Tables};
 use crate::schema::{Side, VrfFrom};
 use crate::settings::JoinAddress;
@@ -19,6 +19,18 @@ const NEXT_HOPS: [u16; 4] = [18, 63, 15, 62];
 
 /// The distinguisher that routers give to the default table.
 const DEFAULT_TABLE: [u8; 8] = [0; 8];
+
+/// No address.
+const NONE: [u8; 16] = [0; 16];
+
+/// Space for the keys of one side of a set, kept so that nothing is allocated for a set.
+#[derive(Debug, Default)]
+pub(crate) struct KeySpace {
+    addresses: Vec<[u8; 16]>,
+    used_elements: Vec<u16>,
+    next_hops: Vec<[u8; 16]>,
+    vrfs: Vec<Vrf>,
+}
 
 /// Where the keys of the join lie in records.
 #[derive(Clone, Debug, Default)]
@@ -56,40 +68,47 @@ impl Keys {
         }
     }
 
-    /// Puts the key of each record for one side in the place of whatever is in `keys`.
-    pub(crate) fn fill(
+    /// Puts the key of each record for one side in the place of whatever is in `space`.
+    pub(crate) fn fill<'s>(
         &self,
         side: Side,
         records: &Records<'_>,
         knowledge: &Knowledge,
         tables: &Tables,
-        keys: &mut Vec<Key>,
-    ) {
+        space: &'s mut KeySpace,
+    ) -> join::Keys<'s> {
         // The nearer VRF first: prefixes of the destination lie in the one that the flow leaves through.
-        let (addresses, vrfs) = match side {
+        let (from, vrfs_from) = match side {
             Side::Destination => (&self.destinations, [self.egress_vrf, self.ingress_vrf]),
             Side::Source => (&self.sources, [self.ingress_vrf, self.egress_vrf]),
         };
-        let names_a_vrf = self.distinguisher.is_some() || vrfs.iter().any(Option::is_some);
-        keys.clear();
-        keys.extend((0..records.len()).map(|row| {
-            let mut found = addresses.iter().map(|&(id, place)| (id, address(records.value(place, row))));
-            let (used_element, address) = found.find(|(_, address)| address.is_some()).unwrap_or((0, None));
-            let next_hop = match side {
-                Side::Destination => self.next_hop(records, row),
-                // What forwards towards the source is not in the record.
-                Side::Source => None,
-            };
-            let vrf = match names_a_vrf {
-                true => self.vrf(vrfs, records, row, knowledge, tables),
-                false => Vrf::DEFAULT,
-            };
-            Key { address, used_element, next_hop, vrf }
-        }));
-    }
-
-    fn next_hop(&self, records: &Records<'_>, row: usize) -> Option<[u8; 16]> {
-        self.next_hops.iter().find_map(|&place| address(records.value(place, row)))
+        let KeySpace { addresses, used_elements, next_hops, vrfs } = space;
+        let rows = records.len();
+        addresses.clear();
+        next_hops.clear();
+        vrfs.clear();
+        used_elements.clear();
+        used_elements.resize(rows, from.first().map_or(0, |(id, _)| *id));
+        for (nth, (id, place)) in from.iter().enumerate() {
+            column(records, *place, addresses, |row| {
+                if nth > 0
+                    && let Some(used) = used_elements.get_mut(row)
+                {
+                    *used = *id;
+                }
+            });
+        }
+        addresses.resize(rows, NONE);
+        if side == Side::Destination {
+            // What forwards towards the source is not in the record.
+            for place in &self.next_hops {
+                column(records, *place, next_hops, |_| ());
+            }
+        }
+        if self.distinguisher.is_some() || vrfs_from.iter().any(Option::is_some) {
+            vrfs.extend((0..rows).map(|row| self.vrf(vrfs_from, records, row, knowledge, tables)));
+        }
+        join::Keys { addresses, used_elements, next_hops, vrfs }
     }
 
     /// The VRF of a look-up: by the record's own RD, by the RD that options give to its VRF ids, by the table that
@@ -133,11 +152,28 @@ impl Keys {
     }
 }
 
-/// An address that is not unspecified, IPv4 as IPv4-mapped.
-fn address(octets: &[u8]) -> Option<[u8; 16]> {
-    let address = match octets.len() {
-        4 => mapped(octets.try_into().ok().filter(|octets| *octets != [0; 4])?),
-        _ => octets.try_into().ok()?,
-    };
-    (address != [0; 16]).then_some(address)
+/// Reads the addresses at a place of all records into an empty column, or those that a column still lacks; says which
+/// of those it has.
+fn column(records: &Records<'_>, place: Place, to: &mut Vec<[u8; 16]>, mut found: impl FnMut(usize)) {
+    if to.is_empty() {
+        return match place.length() {
+            Some(4) => records.extend::<4, _>(place, to, v4),
+            _ => records.extend::<16, _>(place, to, |address| address),
+        };
+    }
+    for (row, address) in to.iter_mut().enumerate().filter(|(_, address)| **address == NONE) {
+        let octets = records.value(place, row);
+        *address = match octets.first_chunk() {
+            Some(octets) if place.length() == Some(4) => v4(*octets),
+            _ => octets.try_into().unwrap_or(NONE),
+        };
+        if *address != NONE {
+            found(row);
+        }
+    }
+}
+
+/// IPv4-mapped, unless it is unspecified.
+const fn v4(address: [u8; 4]) -> [u8; 16] {
+    if u32::from_ne_bytes(address) == 0 { NONE } else { mapped(address) }
 }

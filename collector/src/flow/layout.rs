@@ -1,7 +1,8 @@
 //! Where the columns of flows that are not elements stand in the schema: looked up once.
 
 use crate::batch::{Batch, Values};
-use crate::schema::{Origin, RecordField, RouteField, Schema, Side};
+use crate::join;
+use crate::schema::{RecordField, Schema, Side};
 
 /// Columns of flows, by position; `None`: the schema has no such column.
 #[derive(Clone, Debug)]
@@ -22,14 +23,14 @@ pub(crate) struct Layout {
     pub(crate) sampling_from: Option<usize>,
     /// Ingress and egress interface name, ingress and egress VRF name.
     pub(crate) names: [Option<usize>; 4],
-    joins: [bool; 2],
+    /// Destination and source.
+    pub(crate) joins: [join::Columns; 2],
 }
 
 impl Layout {
     /// Of the schema of flows.
     pub(crate) fn of(schema: &Schema) -> Self {
         use RecordField as F;
-        let joins = |side| schema.position(Origin::Join { side, field: RouteField::Result }).is_some();
         Self {
             exporter: schema.field(F::Exporter),
             receive_time: schema.field(F::ReceiveTime),
@@ -47,14 +48,14 @@ impl Layout {
             sampling_from: schema.field(F::SamplingFrom),
             names: [F::IngressInterfaceName, F::EgressInterfaceName, F::IngressVrfName, F::EgressVrfName]
                 .map(|field| schema.field(field)),
-            joins: [joins(Side::Destination), joins(Side::Source)],
+            joins: [Side::Destination, Side::Source].map(|side| join::Columns::of(schema, side)),
         }
     }
 
     /// Whether flows are joined with routes at all.
     pub(crate) const fn joins(&self) -> bool {
         let [destination, source] = self.joins;
-        destination || source
+        destination.are_there() || source.are_there()
     }
 }
 

@@ -7,6 +7,7 @@ use wire::{Malformed, Reason};
 
 use super::exporter::Knowledge;
 use super::header::Header;
+use super::key::KeySpace;
 use super::lane::LaneSpace;
 use super::layout::{Layout, repeat};
 use super::place::Records;
@@ -14,7 +15,7 @@ use super::plan::{Plan, Plans};
 use crate::Turn;
 use crate::batch::{Batch, Values};
 use crate::input::Now;
-use crate::join::{self, Key};
+use crate::join;
 use crate::ledger::{FlowEvent, Kind, RecordEnd};
 use crate::message::{self, Context};
 use crate::rib::Rib;
@@ -29,7 +30,7 @@ pub(crate) struct Scratch {
     anchors: Vec<u32>,
     lanes: LaneSpace,
     numbers: [Vec<u64>; 2],
-    keys: Vec<Key>,
+    keys: KeySpace,
 }
 
 /// Records of a set that go into one batch together.
@@ -149,7 +150,7 @@ impl Maker<'_> {
         knowledge: &mut Knowledge,
         lanes: &mut LaneSpace,
         numbers: &mut [Vec<u64>; 2],
-        keys: &mut Vec<Key>,
+        keys: &mut KeySpace,
         rib: &mut Rib,
         turn: &mut Turn<'_>,
     ) {
@@ -172,9 +173,9 @@ impl Maker<'_> {
             self.plan.steps.fill(&part.records, batch, part.first);
             self.derived(batch, &part, knowledge, numbers);
             if self.layout.joins() && turn.settings.join {
-                for side in [Side::Destination, Side::Source] {
-                    self.plan.keys.fill(side, &part.records, knowledge, rib.tables(), keys);
-                    join::join(side, keys, rib, batch, turn.ledgers);
+                for (side, columns) in [Side::Destination, Side::Source].into_iter().zip(&self.layout.joins) {
+                    let keys = self.plan.keys.fill(side, &part.records, knowledge, rib.tables(), keys);
+                    join::join(columns, &keys, rib, batch, turn.ledgers);
                 }
             }
             done += part.records.len();

@@ -14,6 +14,9 @@ use crate::rib::peer::{view_at, view_index};
 /// Labels of a route that are handed out.
 pub(crate) const MAX_LABEL_OCTETS: usize = 3 * 16;
 
+/// Octets of an entry before its labels.
+const HEAD: usize = 3 + 16 + 4 + 16 + 8 + 1;
+
 const STALE: u8 = 1;
 const IPV6: u8 = 2;
 const HAS_PEER: u8 = 4;
@@ -48,21 +51,33 @@ impl<'a> RouteOctets<'a> {
     /// Appends the octets of a route.
     pub fn write(route: &JoinedRoute<'_>, to: &mut Vec<u8>) {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        to.push(
-            flag(route.stale, STALE)
-                | flag(route.prefix.version == IpVersion::V6, IPV6)
-                | flag(route.peer.is_some(), HAS_PEER)
-                | flag(route.rd.is_some(), HAS_RD),
-        );
-        to.push(u8::try_from(view_index(route.view)).unwrap_or(u8::MAX));
-        to.push(route.prefix.length);
-        to.extend_from_slice(&route.prefix.octets);
-        to.extend_from_slice(&route.peer_as.to_be_bytes());
-        to.extend_from_slice(&route.peer.unwrap_or_default());
-        to.extend_from_slice(&route.rd.unwrap_or_default());
-        let labels = route.labels.len() / 3;
-        to.push(u8::try_from(labels).unwrap_or(u8::MAX));
-        to.extend_from_slice(route.labels.get(..labels * 3).unwrap_or_default());
+        let labels = u8::try_from(route.labels.len() / 3).unwrap_or(u8::MAX);
+        // One piece of known length, so that it is copied in one go.
+        let mut head = [0; HEAD];
+        let fields: [&[u8]; 6] = [
+            &[
+                flag(route.stale, STALE)
+                    | flag(route.prefix.version == IpVersion::V6, IPV6)
+                    | flag(route.peer.is_some(), HAS_PEER)
+                    | flag(route.rd.is_some(), HAS_RD),
+                u8::try_from(view_index(route.view)).unwrap_or(u8::MAX),
+                route.prefix.length,
+            ],
+            &route.prefix.octets,
+            &route.peer_as.to_be_bytes(),
+            &route.peer.unwrap_or_default(),
+            &route.rd.unwrap_or_default(),
+            &[labels],
+        ];
+        let mut rest = head.as_mut_slice();
+        for field in fields {
+            let Some((to, behind)) = rest.split_at_mut_checked(field.len()) else { return };
+            to.copy_from_slice(field);
+            rest = behind;
+        }
+        to.reserve(HEAD + route.labels.len() + route.attributes.len());
+        to.extend_from_slice(&head);
+        to.extend_from_slice(route.labels.get(..usize::from(labels) * 3).unwrap_or_default());
         to.extend_from_slice(route.attributes);
     }
 

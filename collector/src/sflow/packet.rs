@@ -6,7 +6,13 @@ use wire::sflow::packet::{Packet, next_hop};
 use wire::sflow::sample::Sample;
 use wire::value::Value;
 
-use crate::join::{Key, Vrf};
+/// What one side of a packet is looked up by: address, the element that it would come from, next hop. Addresses are
+/// IPv4-mapped or IPv6; the unspecified one stands for none.
+pub(super) struct Key {
+    pub(super) address: [u8; 16],
+    pub(super) used_element: u16,
+    pub(super) next_hop: [u8; 16],
+}
 
 /// Keys of the destination and of the source, in this order. sFlow names no VRF, so both are of the default table.
 pub(super) fn keys(sample: &Sample<'_>) -> [Key; 2] {
@@ -26,10 +32,9 @@ pub(super) fn keys(sample: &Sample<'_>) -> [Key; 2] {
         Address::Unknown => None,
     });
     [(destination, hop), (source, None)].map(|((address, used_element), next_hop)| Key {
-        address,
+        address: address.unwrap_or_default(),
         used_element,
-        next_hop,
-        vrf: Vrf::DEFAULT,
+        next_hop: next_hop.unwrap_or_default(),
     })
 }
 
