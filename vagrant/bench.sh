@@ -14,9 +14,13 @@ target/release/bench --date "$(date -u +%F)" --commit "$(git describe --always -
     "${options[@]}"
 
 # The live figures need root; collectors of others are measured where they are installed.
-live=()
-if [ -n "${QUICK:-}" ]; then live=(--only pipeline --runs 2 --seconds 1); fi
+live=() forward=()
+if [ -n "${QUICK:-}" ]; then
+    live=(--only pipeline --runs 2 --seconds 1)
+    forward=(--only ns_per_frame --runs 2)
+fi
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo -E)
 "${as_root[@]}" target/release/live "${live[@]}"
+"${as_root[@]}" target/release/forward "${forward[@]}"
 exec "$here/instructions.sh"

@@ -5,6 +5,8 @@
 //!   collect  `millrace run` in a: native mode, one worker, null sink    -> datagrams, busy time
 //!   bare     the limit: the same ring, fixed offsets, plain columns     -> datagrams, busy time
 //!   socket   the kernel's own path: bare recvmmsg, or a peer's process  -> datagrams, lost, CPU time
+//!   forward  a router in a: `millrace run`, a bare program or the kernel   -> packets, time of the receiving core
+//!   steer    what steering adds to a frame, and a receiver's time of the processor
 //! search     the highest rate without loss
 //! ```
 //! What a receiver got is counted by the kernel or by the receiver, what was offered by the generator; a run whose
@@ -15,3 +17,5 @@ pub mod collect;
 pub mod bare;
 pub mod socket;
 pub mod search;
+pub mod forward;
+pub mod steer;

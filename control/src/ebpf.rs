@@ -18,6 +18,7 @@ pub mod rehearsal;
 pub mod settings;
 pub mod tables;
 pub mod generate;
+pub mod bare;
 
 use std::io;
 use std::os::fd::AsFd;

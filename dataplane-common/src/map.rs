@@ -11,6 +11,7 @@ use crate::router::{BUCKETS, MAX_SLOTS};
 pub mod forward;
 pub mod rules;
 pub mod generate;
+pub mod bare;
 
 use forward::{EGRESS, FORWARD_PORTS, INGRESS, NEXT_HOP_STAMPS, NEXT_HOPS, PORT_ENDS, STATIONS};
 use rules::{ACTIVE_SHAPES, EXPORTERS, POLICERS, RULE_HITS, RULES, SHAPES, SHARED_BUCKETS, SOURCE_BUCKETS};

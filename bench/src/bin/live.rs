@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, ensure};
-use bench::figure::{median, spread};
+use anyhow::ensure;
+use bench::figure::{median, merge, spread};
 use bench::live::collect::Collector;
 use bench::live::search::lossless;
 use bench::live::socket::PEERS;
@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
             rows.extend(fresh);
         }
     }
-    write(&live.results, rows)
+    merge(&live.results, rows)
 }
 
 /// 100,000 distinct addresses and more: 8,192 datagrams of 18 records.
@@ -183,19 +183,4 @@ fn scale(name: &str, live: &Live, stage: &Stage) -> anyhow::Result<Vec<Value>> {
         })
     };
     Ok(rates.iter().map(row).collect())
-}
-
-/// Puts `fresh` into the file of results, in the place of rows of the same names.
-fn write(path: &PathBuf, fresh: Vec<Value>) -> anyhow::Result<()> {
-    let mut rows: Vec<Value> = match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).with_context(|| path.display().to_string())?,
-        Err(_) => Vec::new(),
-    };
-    rows.retain(|row| !fresh.iter().any(|fresh| fresh["name"] == row["name"]));
-    rows.extend(fresh);
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
-    }
-    std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")
-        .with_context(|| path.display().to_string())
 }

@@ -52,22 +52,13 @@ pub(super) fn write(planned: &Planned, round: u32, frame: &mut [u8]) -> usize {
 fn planned(item: &Item, to: SocketAddr, own: Mac, next_hop: Mac) -> anyhow::Result<Planned> {
     let octets = Frame::udp(item.source, to, &item.octets).macs(own, next_hop).octets();
     ensure!(
-        octets.len() <= FRAME_CAPACITY && item.words.len() <= MAX_WORDS,
-        "a frame of {} octets with {} words is more than a live frame holds",
-        octets.len(),
+        item.words.len() <= MAX_WORDS,
+        "a frame with {} words is more than a live frame holds",
         item.words.len()
     );
+    let mut planned = as_it_is(&octets, to.is_ipv6())?;
     let headers = HEADERS[usize::from(to.is_ipv6())];
-    let checksum_at = headers - 2;
-    let mut planned = Planned {
-        length: u32::try_from(octets.len())?,
-        checksum_at: u32::try_from(checksum_at)?,
-        sum: u32::from(!u16::from_be_bytes([octets[checksum_at], octets[checksum_at + 1]])),
-        words: u32::try_from(item.words.len())?,
-        word: [Word::default(); MAX_WORDS],
-        octets: [0; FRAME_CAPACITY],
-    };
-    planned.octets[..octets.len()].copy_from_slice(&octets);
+    planned.words = u32::try_from(item.words.len())?;
     for (place, word) in planned.word.iter_mut().zip(&item.words) {
         *place = Word { at: u32::try_from(headers + word.at)?, base: word.base, step: word.step };
         // Taken out of the sum: the complement of each half is added.
@@ -79,8 +70,31 @@ fn planned(item: &Item, to: SocketAddr, own: Mac, next_hop: Mac) -> anyhow::Resu
     Ok(planned)
 }
 
+/// A UDP frame without words.
+///
+/// # Errors
+/// It is too long.
+pub(super) fn as_it_is(octets: &[u8], is_ipv6: bool) -> anyhow::Result<Planned> {
+    ensure!(
+        octets.len() <= FRAME_CAPACITY,
+        "a frame of {} octets is more than a live frame holds",
+        octets.len()
+    );
+    let checksum_at = HEADERS[usize::from(is_ipv6)] - 2;
+    let mut planned = Planned {
+        length: u32::try_from(octets.len())?,
+        checksum_at: u32::try_from(checksum_at)?,
+        sum: u32::from(!u16::from_be_bytes([octets[checksum_at], octets[checksum_at + 1]])),
+        words: 0,
+        word: [Word::default(); MAX_WORDS],
+        octets: [0; FRAME_CAPACITY],
+    };
+    planned.octets[..octets.len()].copy_from_slice(octets);
+    Ok(planned)
+}
+
 /// MAC address of a device of this thread's network namespace.
-fn mac_of(device: &str) -> anyhow::Result<Mac> {
+pub(crate) fn mac_of(device: &str) -> anyhow::Result<Mac> {
     let said = ip(&["-br", "link", "show", "dev", device])?;
     let text = said.split_whitespace().nth(2).unwrap_or_default();
     parse_mac(text).with_context(|| format!("device {device} has no MAC address"))

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use control::ebpf::generate::LiveFrames;
+use dataplane_common::map::generate::Planned;
 
 use super::frame::{self, Mac, ip};
 use super::report::Device;
@@ -32,9 +33,22 @@ impl Live {
     /// No such device, a frame that is too long, or what the kernel refused (root is needed).
     pub fn open(script: &Script, to: &[SocketAddr], device: &str, next_hop: Mac) -> anyhow::Result<Self> {
         let frames = frame::plan(script, to, device, next_hop)?;
+        Self::load(&frames, u32::try_from(script.cycle)?, device)
+    }
+
+    /// Loads frames that are sent as they are, again and again: UDP over IPv4, without tags and options.
+    ///
+    /// # Errors
+    /// As [`Live::open`].
+    pub fn fixed(frames: &[Vec<u8>], device: &str) -> anyhow::Result<Self> {
+        let frames: Vec<_> =
+            frames.iter().map(|octets| frame::as_it_is(octets, false)).collect::<anyhow::Result<_>>()?;
+        Self::load(&frames, 0, device)
+    }
+
+    fn load(frames: &[Planned], cycle: u32, device: &str) -> anyhow::Result<Self> {
         let idle = Idle::new()?;
-        let cycle = u32::try_from(script.cycle)?;
-        let frames = LiveFrames::load(device, &idle.0, &frames, cycle)?;
+        let frames = LiveFrames::load(device, &idle.0, frames, cycle)?;
         Ok(Self { frames, device: device.to_owned(), before: Device::now(device)?, _idle: idle })
     }
 

@@ -19,7 +19,7 @@ use super::collect::Worked;
 use super::stage::{ADDRESS, Offer, Offered, PORT, Stage};
 
 /// Key of the router hash: one worker takes all, whatever it is.
-const KEY: [u8; 16] = *b"a bench of rings";
+pub(super) const KEY: [u8; 16] = *b"a bench of rings";
 /// Ethernet, IPv4 and UDP headers.
 const PAYLOAD: usize = 14 + 20 + 8;
 /// Header of the message and of its set.
@@ -85,7 +85,7 @@ fn turn(stage: &Stage, ready: &AtomicBool, over: &AtomicBool) -> anyhow::Result<
 }
 
 /// XDP that sends all telemetry to one ring, and that ring.
-fn open() -> anyhow::Result<(Programs, Ring)> {
+pub(super) fn open() -> anyhow::Result<(Programs, Ring)> {
     let settings = RingSettings::default();
     let mut programs = Programs::load(&LoadSettings::new(KEY, settings.frame_room_bytes()))?;
     let tables = &mut programs.tables;

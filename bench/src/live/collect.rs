@@ -40,18 +40,26 @@ impl Collector {
     /// # Errors
     /// It did not come up; with its log.
     pub fn start(stage: &Stage, join: bool) -> anyhow::Result<Self> {
-        let directory = std::env::temp_dir().join(format!("mr-bench-{}", std::process::id()));
-        fs::create_dir_all(&directory)?;
-        let at = directory.display();
         let core = stage.receiver_core;
         let config = format!(
-            "mode = \"native\"\nworkers = [{core}]\ndevices = [\"eth0\"]\nstate_dir = \"{at}/state\"\n\
-             control_socket = \"{at}/control.sock\"\n\
+            "mode = \"native\"\nworkers = [{core}]\ndevices = [\"eth0\"]\n\
              [[listen]]\nprotocol = \"netflow\"\naddress = \"0.0.0.0\"\nport = {PORT}\n\
              [[listen]]\nprotocol = \"bmp\"\naddress = \"0.0.0.0\"\nport = 11019\n\
              [[sink]]\ntype = \"null\"\n[join]\nenabled = {join}\n"
         );
+        Self::run(stage, &config)
+    }
+
+    /// Starts it with this configuration, but for its directories, and waits until traffic is on.
+    ///
+    /// # Errors
+    /// It did not come up; with its log.
+    pub fn run(stage: &Stage, config: &str) -> anyhow::Result<Self> {
+        let directory = std::env::temp_dir().join(format!("mr-bench-{}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let at = directory.display();
         let file = directory.join("millrace.toml");
+        let config = format!("state_dir = \"{at}/state\"\ncontrol_socket = \"{at}/control.sock\"\n{config}");
         fs::write(&file, config)?;
         let child = stage
             .pair()
@@ -89,6 +97,21 @@ impl Collector {
         };
         ensure!(worked.datagrams > 0, "nothing came through the rings");
         Ok((offered, worked))
+    }
+
+    /// Process id of its first process, whose children the others are.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it counts.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn counters(&self) -> anyhow::Result<Value> {
+        let answer = admin::ask(&self.directory.join("control.sock"), What::Counters)?;
+        answer.and_then(|answer| answer["items"].get(0).cloned()).context("millrace does not answer")
     }
 
     /// The worker's counters once they stand still.

@@ -179,7 +179,7 @@ fn udp(stage: &Stage) -> anyhow::Result<Taken> {
 }
 
 /// CPU time of a process and of all that it started, ns.
-fn cpu_ns(pid: u32) -> u64 {
+pub(super) fn cpu_ns(pid: u32) -> u64 {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let below: u64 = children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(cpu_ns).sum();
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();

@@ -51,6 +51,7 @@ pub struct Stage {
     mac: String,
     generator: PathBuf,
     stop: Arc<AtomicBool>,
+    receiving: Vec<i32>,
     /// Core of the generator.
     pub generator_core: usize,
     /// Core of whatever receives.
@@ -73,19 +74,54 @@ impl Stage {
         done(pair.command("a", "sh").args(["-c", "echo 1 >/sys/class/net/eth0/threaded"]))?;
         let mut core = CpuSet::new();
         core.set(receiver_core);
-        for pid in napi_threads().difference(&before) {
-            sched_setaffinity(Pid::from_raw(*pid), &core).context("cannot pin the receiving thread")?;
+        let receiving: Vec<i32> = napi_threads().difference(&before).copied().collect();
+        for &pid in &receiving {
+            sched_setaffinity(Pid::from_raw(pid), &core).context("cannot pin the receiving thread")?;
         }
         let said = done(pair.command("a", "ip").args(["-br", "link", "show", "eth0"]))?;
         let mac = said.split_whitespace().nth(2).context("no MAC address")?.to_owned();
         let generator = beside("millrace-gen")?;
-        Ok(Self { pair, mac, generator, stop: interrupts()?, generator_core, receiver_core })
+        Ok(Self { pair, mac, generator, stop: interrupts()?, receiving, generator_core, receiver_core })
     }
 
     /// The namespaces.
     #[must_use]
     pub const fn pair(&self) -> &Topology {
         &self.pair
+    }
+
+    /// Time that the kernel's receiving thread has run so far, ns.
+    #[must_use]
+    pub fn receiving_ns(&self) -> u64 {
+        let spent = |pid: &i32| {
+            let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        };
+        self.receiving.iter().filter_map(spent).sum()
+    }
+
+    /// MAC address of the receiver's device.
+    #[must_use]
+    pub fn mac(&self) -> &str {
+        &self.mac
+    }
+
+    /// Does something in a namespace, on a thread of its own.
+    ///
+    /// # Errors
+    /// What it said, or the namespace cannot be entered.
+    pub fn inside<T: Send>(
+        &self,
+        who: &str,
+        act: impl FnOnce() -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
+        std::thread::scope(|threads| {
+            let doing = threads.spawn(|| {
+                self.pair.enter(who)?;
+                act()
+            });
+            doing.join().ok().context("it panicked")?
+        })
     }
 
     /// Runs the generator to its end.
