@@ -349,6 +349,9 @@ fn attack_13_a_flood_of_errors() {
     assert_eq!(told(&rig), (102, 15_900));
 }
 
+//= RFC 7011 section 11.6
+//# IPFIX Collecting Processes MUST detect potential IPFIX Message insertion or loss conditions by tracking
+//# the IPFIX Sequence Number and SHOULD provide a logging mechanism for reporting out-of-sequence messages.
 #[test]
 fn attack_14_jumping_sequence_numbers() {
     let sequence = |rig: &mut Rig, sequence| {

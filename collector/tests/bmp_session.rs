@@ -111,6 +111,9 @@ fn how_the_stream_is_cut_makes_no_difference() {
     }
 }
 
+//= RFC 7854 section 4.5
+//# Although use of this message is RECOMMENDED, a monitoring station must always be prepared for the session
+//# to terminate with no message.
 #[test]
 fn a_reset_in_mid_message_is_counted_and_the_routes_become_stale() {
     let settings = Settings::default();
@@ -129,6 +132,8 @@ fn a_reset_in_mid_message_is_counted_and_the_routes_become_stale() {
     assert_eq!(station.collector.ledgers().unexplained(), 0);
 }
 
+//= RFC 7854 section 4.1
+//# A BMP implementation MUST ignore unrecognized message types upon receipt.
 #[test]
 fn an_unknown_type_is_skipped_by_its_length() {
     let mut station = Station::new(Settings::default());
@@ -170,6 +175,11 @@ fn a_termination_ends_the_session() {
     assert_eq!(kinds(&station.session_rows()), ["open/", "initiation", "termination", "closed/termination"]);
 }
 
+//= RFC 7606 section 6
+//# Because of these potential issues, a BGP speaker must provide debugging facilities to permit issues caused
+//# by a malformed attribute to be diagnosed. At a minimum, such facilities must include logging an error
+//# listing the NLRI involved and containing the entire malformed UPDATE message when such an attribute is
+//# detected.
 #[test]
 fn a_damaged_update_keeps_what_stands_before_the_damage() {
     let one = peer(1);
@@ -224,6 +234,8 @@ fn a_full_outlet_leaves_a_gap_that_shows() {
     assert_eq!(station.rows().iter().filter_map(Row::sequence).max(), Some(13));
 }
 
+//= RFC 7911 section 5
+//# The peer SHALL act accordingly in processing an UPDATE message related to a particular <AFI, SAFI>.
 #[test]
 fn add_path_is_read_as_agreed_and_as_found() {
     let one = peer(1);
@@ -301,6 +313,9 @@ fn routes_are_counted_by_action() {
     assert_eq!(ledgers.unexplained(), 0);
 }
 
+//= RFC 9069 section 4.2
+//# If locally sourced routes are communicated using BMP, they MUST be conveyed using the Loc-RIB Instance
+//# Peer Type.
 #[test]
 fn a_loc_rib_needs_no_peer_up() {
     let loc_rib = PeerHeader { kind: 3, flags: 0, address_octets: [0; 16], ..peer(9) };

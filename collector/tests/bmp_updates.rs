@@ -52,6 +52,17 @@ fn station(one: &PeerHeader) -> Station {
     station
 }
 
+//= RFC 4271 section 9
+//# If the UPDATE message contains a non-empty WITHDRAWN ROUTES field, the previously advertised routes, whose
+//# destinations (expressed as IP prefixes) are contained in this field, SHALL be removed from the Adj-RIB-In.
+//= RFC 4271 section 9
+//# If the UPDATE message contains a feasible route, the Adj-RIB-In will be updated with this route as
+//# follows: if the NLRI of the new route is identical to the one the route currently has stored in the
+//# Adj-RIB-In, then the new route SHALL replace the older route in the Adj-RIB-In, thus implicitly
+//# withdrawing the older route from service.
+//= RFC 4271 section 9
+//# Otherwise, if the Adj-RIB-In has no route with NLRI identical to the new route, the new route SHALL be
+//# placed in the Adj-RIB-In.
 #[test]
 fn a_new_route_replaces_the_one_before_and_a_withdrawal_removes_it() {
     let one = peer(1);
@@ -69,6 +80,11 @@ fn a_new_route_replaces_the_one_before_and_a_withdrawal_removes_it() {
     assert_eq!(rib(&station, RibEnd::Withdrawn), 1);
 }
 
+//= RFC 4271 section 4.3
+//# However, a BGP speaker MUST be able to process UPDATE messages in this form.
+//= RFC 4271 section 4.3
+//# A BGP speaker SHOULD treat an UPDATE message of this form as though the WITHDRAWN ROUTES do not contain
+//# the address prefix.
 #[test]
 fn a_prefix_withdrawn_and_announced_in_one_update_is_announced() {
     let one = peer(1);
@@ -82,6 +98,9 @@ fn a_prefix_withdrawn_and_announced_in_one_update_is_announced() {
     }
 }
 
+//= RFC 7911 section 5
+//# If a BGP speaker receives a message to withdraw a prefix with a Path Identifier not seen before, it SHOULD
+//# silently ignore it.
 #[test]
 fn an_identifier_never_seen_is_withdrawn_in_silence() {
     let one = peer(1);
@@ -105,6 +124,13 @@ fn an_identifier_never_seen_is_withdrawn_in_silence() {
     assert!(!station.rows().iter().any(|row| matches!(row, Row::Error { .. })));
 }
 
+//= RFC 7854 section 5
+//# The withdraw MUST have its L flag set to correspond to that of any previous announcement; if the route in
+//# question was previously announced with L flag both clear and set, the withdraw MUST similarly be sent
+//# twice, with L flag clear and set.
+//= RFC 8671 section 6.1
+//# The O flag MUST be set accordingly to indicate if the route monitor or route mirroring message conveys
+//# Adj-RIB-In or Adj-RIB-Out.
 #[test]
 fn each_view_has_its_own_routes() {
     let before = peer(1);
@@ -121,6 +147,13 @@ fn each_view_has_its_own_routes() {
     assert_eq!((kept(&mut station).len(), rib(&station, RibEnd::Absent)), (0, 0));
 }
 
+//= RFC 8671 section 6.2
+//# Statistics report messages are not specific to Adj-RIB-In or Adj-RIB-Out and MUST have the O flag set to
+//# zero.
+//= RFC 8671 section 6.2
+//# The O flag SHOULD be ignored by the BMP receiver.
+//= RFC 8671 section 6.3
+//# BMP receiver implementations SHOULD ignore the O flag in Peer Up and Down Notifications.
 #[test]
 fn flag_o_means_nothing_to_the_state_of_a_peer() {
     let one = peer(1);
@@ -135,6 +168,12 @@ fn flag_o_means_nothing_to_the_state_of_a_peer() {
     assert_eq!((ends[MessageEnd::Decoded.index()], ends[MessageEnd::NoPeer.index()]), (5, 0));
 }
 
+//= RFC 8671 section 7.2
+//# In case of any change that results in the alteration of behavior of an existing BMP session (i.e., changes
+//# to filtering and table names), the session MUST be bounced with a Peer Down/Peer Up sequence.
+//= RFC 9069 section 6.1.3
+//# In case of any change that results in the alteration of behavior of an existing BMP session, i.e., changes
+//# to filtering and table names, the session MUST be bounced with a Peer Down / Peer Up sequence.
 #[test]
 fn a_peer_bounced_starts_empty() {
     let one = peer(1);
@@ -149,6 +188,8 @@ fn a_peer_bounced_starts_empty() {
     assert_eq!(kept(&mut station), []);
 }
 
+//= RFC 9069 section 5.5
+//# Any received Route Mirroring messages SHOULD be ignored.
 #[test]
 fn what_is_mirrored_changes_no_route() {
     let loc_rib = PeerHeader { kind: 3, flags: 0, address_octets: [0; 16], ..peer(9) };
@@ -161,6 +202,11 @@ fn what_is_mirrored_changes_no_route() {
     }
 }
 
+//= RFC 9069 section 5.2
+//# Capabilities MUST include the 4-octet ASN and all necessary capabilities to represent the Loc-RIB Route
+//# Monitoring messages.
+//= RFC 9069 section 6.1.1
+//# A BMP receiver MUST process these capabilities to know which peer belongs to which address family.
 #[test]
 fn the_families_of_several_loc_rib_peers_add_up() {
     let loc_rib = PeerHeader { kind: 3, flags: 0, address_octets: [0; 16], ..peer(9) };
@@ -192,6 +238,9 @@ fn the_families_of_several_loc_rib_peers_add_up() {
     assert_eq!(kept(&mut station).len(), 2);
 }
 
+//= RFC 9069 section 5.4.1
+//# Loc-RIB Route Monitoring messages MUST use a 4-byte ASN encoding as indicated in the Peer Up sent OPEN
+//# message (Section 5.2) capability.
 #[test]
 fn paths_of_a_loc_rib_have_four_octets_whatever_the_flags() {
     let loc_rib = PeerHeader { kind: 3, flags: 0x20, address_octets: [0; 16], ..peer(9) };

@@ -1,95 +1,73 @@
-//! Sentences of the RFCs that oblige a receiver, and what became of each: a test beside the sentence, or a refusal
-//! with its reason. `cargo test -p collector --test citations -- --nocapture` prints them all.
+//! Sentences of the RFCs that oblige a receiver, and what became of each. `wire/conformance/*.txt` lists them: where a
+//! sentence stands, its words, and behind `~` why it is not followed, if it is not. Beside the test that proves it:
 //!
 //! ```text
 //! //= RFC 7011 section 8        where it stands
 //! //# The Collecting Process..  its words, to the letter
-//! #[test] fn ..                 proves it; or //~ and why it is refused
+//! #[test] fn ..
 //! ```
+//!
+//! `cargo test -p collector --test citations -- --nocapture` prints the list with tests and reasons. It fails where a
+//! sentence has neither or both, and where a test cites what is not listed.
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 #![allow(clippy::print_stdout, reason = "the table is what the test is run for")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-// What this collector does otherwise than the sentence says, and why.
-//
-//= RFC 7011 section 9.1
-//# If the Collecting Process receives a malformed IPFIX Message, it MUST discard the IPFIX Message and SHOULD log
-//# the error.
-//~ What stands before the damage is whole and is used; the damaged set is counted, told as an error, and the rest of
-//~ the message is discarded. Throwing good records away would lose more than it protects.
-//
-//= RFC 7011 section 9.1
-//# On the other hand, the Collecting Process SHOULD stop processing IPFIX Messages from clearly malfunctioning
-//# Exporting Processes (e.g., those from which the last few IPFIX Messages have been malformed).
-//~ Over UDP anybody can send malformed messages in the name of a router: that would let them silence it. Error rows
-//~ are limited instead.
-//
-//= RFC 7011 section 6.1.6
-//# Collecting Processes SHOULD detect and ignore IPFIX Messages containing ill-formed UTF-8 string values for
-//# Information Elements.
-//~ A bad name must not cost the counters beside it: ill-formed sequences are printed as U+FFFD.
-//
-//= RFC 7011 section 8
-//# Collecting Process MUST NOT use Templates from one Transport Session to decode Data Sets in a subsequent Transport
-//# Session.
-//~ Over UDP there is no session to end. Routers change their source ports and go on; identity = "address_and_port"
-//~ follows the sentence where that is wanted.
-//
-//= RFC 7011 section 10.1
-//# SCTP [RFC4960] using the Partially Reliable SCTP (PR-SCTP) extension as specified in [RFC3758] MUST be implemented
-//# by all compliant implementations.
-//~ No router at hand exports over SCTP.
+/// Where a sentence stands, and its words.
+type Sentence = (String, String);
 
-/// Where a sentence stands, its words, and what became of it.
-#[derive(Debug)]
-struct Citation {
-    section: String,
-    sentence: String,
-    fate: Fate,
+/// What became of a sentence.
+#[derive(Debug, Default)]
+struct Fate {
+    /// Why it is not followed; empty where it is.
+    refused: String,
+    /// The tests that prove it.
+    tests: Vec<String>,
 }
 
-#[derive(Debug)]
-enum Fate {
-    Proved(String),
-    Refused(String),
-    Neither(String),
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files(&path, ending, found);
+        } else if path.extension().is_some_and(|extension| extension == ending) {
             found.push(path);
         }
     }
+    found.sort();
 }
 
-/// The citations of one file. Several may stand over one test.
-fn citations(path: &Path, text: &str) -> Vec<Citation> {
+/// The sentences of one list. Blank lines part them; `#` starts a remark.
+fn listed(text: &str) -> Vec<(Sentence, Fate)> {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let blocks = lines.split(|line| line.is_empty()).filter(|block| !block.is_empty());
+    blocks
+        .map(|block| {
+            let (section, rest) = block.split_first().unwrap();
+            let (reason, words): (Vec<&str>, Vec<&str>) = rest.iter().partition(|line| line.starts_with('~'));
+            let reason: Vec<&str> = reason.iter().map(|line| line.trim_start_matches('~').trim()).collect();
+            let fate = Fate { refused: reason.join(" "), tests: Vec::new() };
+            (((*section).to_owned(), words.join(" ")), fate)
+        })
+        .collect()
+}
+
+/// The sentences cited in one file, each with the test below it. Several may stand over one test.
+fn cited(path: &Path, text: &str) -> Vec<(Sentence, String)> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let words = |from: usize, mark: &str| {
-        let block = lines.get(from..).unwrap_or_default().iter().map_while(|line| line.strip_prefix(mark));
-        block.map(str::trim).collect::<Vec<_>>()
-    };
     let starts = lines.iter().enumerate().filter_map(|(at, line)| Some((at, line.strip_prefix("//= ")?)));
     starts
         .map(|(at, section)| {
-            let sentence = words(at + 1, "//#");
-            let behind = at + 1 + sentence.len();
-            let refusal = words(behind, "//~").join(" ");
-            let code = lines.iter().skip(behind).find(|line| !line.starts_with("//"));
-            let name = lines.iter().skip(behind).find_map(|line| line.strip_prefix("fn ")?.split('(').next());
-            let file = path.file_name().unwrap().to_string_lossy();
-            let fate = match (refusal.is_empty(), code, name) {
-                (false, ..) => Fate::Refused(refusal),
-                (true, Some(&"#[test]"), Some(name)) => Fate::Proved(format!("{file}: {name}")),
-                (true, ..) => Fate::Neither(format!("{}:{}", path.display(), at + 1)),
-            };
-            Citation { section: section.trim().to_owned(), sentence: sentence.join(" "), fate }
+            let words = lines[at + 1..].iter().map_while(|line| line.strip_prefix("//#"));
+            let words: Vec<&str> = words.map(str::trim).collect();
+            let mut below = lines[at + 1..].iter().skip_while(|line| line.starts_with("//"));
+            let place = format!("{}:{}", path.display(), at + 1);
+            assert_eq!(below.next(), Some(&"#[test]"), "{place}: no test below the citation");
+            let name = below.find_map(|line| line.strip_prefix("fn ")?.split('(').next()).unwrap();
+            let file = path.file_stem().unwrap().to_string_lossy();
+            ((section.trim().to_owned(), words.join(" ")), format!("{file}: {name}"))
         })
         .collect()
 }
@@ -97,35 +75,42 @@ fn citations(path: &Path, text: &str) -> Vec<Citation> {
 #[test]
 fn every_sentence_has_a_test_or_a_reason() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut files = Vec::new();
+    let (mut lists, mut sources) = (Vec::new(), Vec::new());
+    files(&root.join("wire/conformance"), "txt", &mut lists);
     for folder in ["wire/src", "wire/tests", "collector/src", "collector/tests"] {
-        sources(&root.join(folder), &mut files);
+        files(&root.join(folder), "rs", &mut sources);
     }
-    let mut by_section: BTreeMap<String, Vec<Citation>> = BTreeMap::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        for citation in citations(&file, &text) {
-            by_section.entry(citation.section.clone()).or_default().push(citation);
+    let mut order = Vec::new();
+    let mut fates: BTreeMap<Sentence, Fate> = BTreeMap::new();
+    for list in lists {
+        for (sentence, fate) in listed(&std::fs::read_to_string(&list).unwrap()) {
+            let words = sentence.1.to_lowercase();
+            let obliges = ["must", "should", "shall"].iter().any(|word| words.contains(word));
+            assert!(obliges && sentence.0.contains(" section "), "{sentence:?}");
+            order.push(sentence.clone());
+            assert!(fates.insert(sentence.clone(), fate).is_none(), "listed twice: {sentence:?}");
         }
     }
-    let (mut proved, mut refused) = (0, 0);
-    for (section, citations) in &by_section {
-        for Citation { sentence, fate, .. } in citations {
-            let words = ["MUST", "SHOULD", "SHALL"];
-            assert!(words.iter().any(|word| sentence.contains(word)), "{section}: {sentence}");
-            match fate {
-                Fate::Proved(test) => {
-                    println!("proved   {section}: {sentence}\n         by {test}");
-                    proved += 1;
-                }
-                Fate::Refused(reason) => {
-                    println!("refused  {section}: {sentence}\n         because: {reason}");
-                    refused += 1;
-                }
-                Fate::Neither(place) => panic!("{place}: {section} has neither a test nor a reason"),
-            }
+    for source in sources {
+        for (sentence, test) in cited(&source, &std::fs::read_to_string(&source).unwrap()) {
+            let Some(fate) = fates.get_mut(&sentence) else {
+                panic!("{test} cites what is not listed: {sentence:?}")
+            };
+            fate.tests.push(test);
         }
     }
-    println!("{proved} proved, {refused} refused");
-    assert!(proved >= 14 && refused >= 5, "{proved} {refused}");
+    let mut refused = 0;
+    for sentence in &order {
+        let Fate { refused: reason, tests } = &fates[sentence];
+        let (section, words) = sentence;
+        assert_ne!(reason.is_empty(), tests.is_empty(), "neither or both: {section}: {words}");
+        if tests.is_empty() {
+            println!("refused  {section}: {words}\n         because: {reason}");
+            refused += 1;
+        } else {
+            println!("proved   {section}: {words}\n         by {}", tests.join(", "));
+        }
+    }
+    println!("{} proved, {refused} refused", order.len() - refused);
+    assert!(order.len() >= 200, "{}", order.len());
 }

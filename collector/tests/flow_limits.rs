@@ -73,8 +73,8 @@ fn the_session_that_rested_longest_makes_room() {
 
 //= RFC 7011 section 8
 //# The Collecting Process MUST store all received Template Record information for the duration of each
-//# Transport Session until reuse or withdrawal as described in Section 8.1, or expiry over UDP as described in
-//# Section 8.4, so that it can interpret the corresponding Data Records.
+//# Transport Session until reuse or withdrawal as described in Section 8.1, or expiry over UDP as described
+//# in Section 8.4, so that it can interpret the corresponding Data Records.
 #[test]
 fn templates_make_room_and_expire() {
     let settings =

@@ -81,6 +81,9 @@ fn variable_fields_and_several_batches() {
     assert_eq!(octets(&rows[3], field(RecordField::Record)), Some(whole));
 }
 
+//= RFC 3954 section 5.3
+//# The Collector MUST use the FlowSet ID to find the corresponding Template Record and decode the Flow
+//# Records from the FlowSet.
 #[test]
 fn netflow_9_and_5() {
     let fields = [Field::iana(8, 4), Field::iana(22, 4), Field::iana(21, 4), Field::iana(10, 2)];
@@ -116,8 +119,8 @@ fn netflow_9_and_5() {
 }
 
 //= RFC 7011 section 8
-//# However, a Collecting Process MUST NOT assume that the Data Set and the associated Template Set (or Options
-//# Template Set) are exported in the same IPFIX Message.
+//# However, a Collecting Process MUST NOT assume that the Data Set and the associated Template Set (or
+//# Options Template Set) are exported in the same IPFIX Message.
 #[test]
 fn data_waits_for_its_template() {
     let fields = [Field::iana(8, 4)];
@@ -162,6 +165,9 @@ fn waiting_is_bounded_in_octets_and_time() {
     assert_eq!(rig.sets(Protocol::Ipfix, SetEnd::Waiting), 0);
 }
 
+//= RFC 7011 section 4
+//# The Collecting Process MUST check the possible combinations of Information Elements within the Options
+//# Template Records to correctly interpret the following Options Templates.
 #[test]
 fn options_tell_about_flows() {
     let sampler = [Field::iana(302, 8), Field::iana(305, 4), Field::iana(306, 4)];
@@ -253,6 +259,9 @@ fn a_damaged_set_spares_the_earlier_ones() {
     );
 }
 
+//= RFC 7011 section 8.1
+//# The continued receipt and interpretation of Data Records are still possible, but the Collecting Process
+//# MUST ignore the Template Withdrawal and SHOULD log the error.
 //= RFC 7011 section 8.4
 //# Template Withdrawals (Section 8.1) MUST NOT be sent by Exporting Processes exporting via UDP and MUST be
 //# ignored by Collecting Processes collecting via UDP.
@@ -271,12 +280,14 @@ fn withdrawals_over_udp_are_refused() {
     assert_eq!(rig.records(Kind::Flow, RecordEnd::Row), 1);
 }
 
-//= RFC 7011 section 8.4
-//# The Collecting Process MUST replace the Template or Options Template for that Template ID with the newly
-//# received Template or Options Template.
 //= RFC 7011 section 8
 //# Different Observation Domains within a Transport Session MAY use the same Template ID value to refer to
 //# different Templates; Collecting Processes MUST properly handle this case.
+//= RFC 7011 section 8.4
+//# When a Collecting Process receives a new Template Record or Options Template Record for an
+//# already-allocated Template ID, and that Template or Options Template is different from the
+//# already-received Template or Options Template, the Collecting Process MUST replace the Template or Options
+//# Template for that Template ID with the newly received Template or Options Template.
 #[test]
 fn templates_are_redefined_and_domains_kept_apart() {
     let (one, two) = ([Field::iana(8, 4)], [Field::iana(12, 4), Field::iana(4, 1)]);
@@ -325,6 +336,12 @@ fn kinds_that_nobody_wants_are_counted_only() {
 
 //= RFC 7011 section 9
 //# A Collector SHOULD provide a logging mechanism for tracking out-of-sequence IPFIX Messages.
+//= RFC 7011 section 11.6
+//# IPFIX Collecting Processes MUST detect potential IPFIX Message insertion or loss conditions by tracking
+//# the IPFIX Sequence Number and SHOULD provide a logging mechanism for reporting out-of-sequence messages.
+//= RFC 3954 section 5.1
+//# This value MUST be cumulative, and SHOULD be used by the Collector to identify whether any Export Packets
+//# have been missed.
 #[test]
 fn losses_are_counted_by_each_protocols_rule() {
     let fields = [Field::iana(8, 4)];

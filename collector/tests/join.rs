@@ -180,6 +180,12 @@ fn the_table_is_that_of_the_rd_or_of_the_name_and_no_other() {
     assert_eq!(look_up(&mut station, &elsewhere), miss(JoinEnd::NoRoute));
 }
 
+//= RFC 7854 section 3.3
+//# Once it has sent all the routes for a given peer, it MUST send an End-of-RIB message for that peer; when
+//# End-of-RIB has been sent for each monitored peer, the initial table dump has completed.
+//= RFC 7854 section 5
+//# When the initial dump is completed for a given peer, this MUST be indicated by sending an End-of-RIB
+//# marker for that peer (as specified in Section 2 of [RFC4724], plus the BMP encapsulation header).
 #[test]
 fn every_miss_says_why() {
     let mut silent = Station::new(Settings::default());

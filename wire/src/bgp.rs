@@ -24,6 +24,9 @@ mod tlv;
 pub mod link_state;
 pub mod tunnel;
 pub mod prefix_sid;
+pub mod engineering;
+pub mod bgpsec;
+pub mod service;
 pub mod attribute;
 pub mod verdict;
 pub mod update;
@@ -155,6 +158,9 @@ mod tests {
         assert_eq!((cursor.offset(), cursor.remaining()), (67, 1));
     }
 
+    //= RFC 4271 section 6.1
+    //# If the Marker field of the message header is not as expected, then a synchronization error has
+    //# occurred and the Error Subcode MUST be set to Connection Not Synchronized.
     #[test]
     fn refuses_a_bad_header_and_says_where() {
         let parse = |octets: &[u8]| Message::parse(&mut Cursor::new(octets)).unwrap_err();

@@ -201,6 +201,9 @@ mod tests {
         }
     }
 
+    //= RFC 7854 section 4.1
+    //# ('1' and '2' were used by draft versions of this document.) Version 0 is reserved and MUST NOT be
+    //# sent.
     #[test]
     fn refuses_version_and_length_as_early_as_seen() {
         let refused = |octets: &[u8], max_length| match frame(octets, max_length) {

@@ -153,6 +153,9 @@ mod tests {
         assert_eq!(read(&octets, Dialect::Ipfix), expected);
     }
 
+    //= RFC 7011 section 3.3.2
+    //# Because an individual Set MAY contain multiple records, the Length value MUST be used to determine the
+    //# position of the next Set.
     #[test]
     fn reserved_ids_do_not_hide_what_follows() {
         let octets = [0, 255, 0, 4, 1, 0, 0, 4];

@@ -248,6 +248,8 @@ mod tests {
     use std::string::ToString;
 
     // RFC 7011 section 6.2: integers may be sent in fewer octets than their type.
+    //= RFC 7011 section 6.2
+    //# The signed versus unsigned property of the reported value MUST be preserved.
     #[test]
     fn reduced_size_integers_are_numbers() {
         let octets = [0x01, 0x02, 0x03];
@@ -321,6 +323,9 @@ mod tests {
         }
     }
 
+    //= RFC 7011 section 6.1.9
+    //# Therefore, the bottom 11 bits of the Fraction field SHOULD be zero and MUST be ignored for all
+    //# Information Elements of this data type (as 2^11 x 233 picoseconds = .477 microseconds).
     #[test]
     fn times_are_rfc_3339_with_the_digits_of_their_type() {
         assert_eq!(text(DataType::DateTimeSeconds, &1_709_164_800_u32.to_be_bytes()), "2024-02-29T00:00:00Z");

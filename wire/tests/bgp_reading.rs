@@ -22,6 +22,12 @@ fn open(parameters: &[u8]) -> Vec<u8> {
     [&[4, 0xfd, 0xe8, 0, 180, 10, 0, 0, 1, length][..], parameters].concat()
 }
 
+//= RFC 5492 section 3
+//# If a BGP speaker receives from its peer a capability that it does not itself support or recognize, it MUST
+//# ignore that capability.
+//= RFC 5492 section 5
+//# It MUST NOT be used when a BGP speaker receives a capability that it does not understand; such
+//# capabilities MUST be ignored.
 #[test]
 fn capabilities_that_nobody_knows_change_nothing() {
     let known = [1, 4, 0, 1, 0, 1, 65, 4, 0, 1, 0, 0];
@@ -33,6 +39,13 @@ fn capabilities_that_nobody_knows_change_nothing() {
     assert_eq!(plain.families().collect::<Vec<_>>(), more.families().collect::<Vec<_>>());
 }
 
+//= RFC 5492 section 4
+//# Note, however, that processing of multiple instances of such capability does not require special handling,
+//# as additional instances do not change the meaning of the announced capability; thus, a BGP speaker MUST be
+//# prepared to accept such multiple instances.
+//= RFC 5492 section 4
+//# However, for backward compatibility, a BGP speaker MUST be prepared to receive an OPEN message that
+//# contains multiple Capabilities Optional Parameters, each of which contains one or more capabilities TLVs.
 #[test]
 fn capabilities_come_twice_and_in_several_parameters() {
     let once = open(&[2, 12, 1, 4, 0, 1, 0, 1, 65, 4, 0, 1, 0, 0]);
@@ -42,6 +55,10 @@ fn capabilities_come_twice_and_in_several_parameters() {
     assert_eq!(twice.autonomous_system(), 65536);
 }
 
+//= RFC 4760 section 8
+//# SHOULD be set to 0 by the sender and ignored by the receiver.
+//= RFC 4724 section 3
+//# The remaining bits are reserved and MUST be set to zero by the sender and ignored by the receiver.
 #[test]
 fn the_reserved_octet_of_a_family_and_reserved_flags_are_ignored() {
     let open = open(&[2, 14, 1, 4, 0, 2, 0xff, 1, 64, 6, 0x40 | 0x30, 120, 0, 1, 1, 0x7f]);
@@ -54,6 +71,9 @@ fn the_reserved_octet_of_a_family_and_reserved_flags_are_ignored() {
     assert_eq!(families.next().unwrap().flags & 0x80, 0);
 }
 
+//= RFC 7911 section 4
+//# If any other value is received, then the capability SHOULD be treated as not understood and ignored
+//# [RFC5492].
 #[test]
 fn add_path_modes_that_nobody_knows_are_none() {
     for (mode, expected) in [(0, false), (1, false), (2, true), (3, true), (4, false), (255, false)] {
@@ -66,6 +86,10 @@ fn add_path_modes_that_nobody_knows_are_none() {
     }
 }
 
+//= RFC 6793 section 4.1
+//# When a NEW BGP speaker processes an OPEN message from another NEW BGP speaker, it MUST use the AS number
+//# encoded in the Capability Value field of the "support for four-octet AS number capability" in lieu of the
+//# "My Autonomous System" field of the OPEN message.
 #[test]
 fn a_number_in_the_capability_goes_before_the_one_in_the_open() {
     let wide = open(&[2, 6, 65, 4, 0, 1, 0x11, 0x70]);
@@ -93,6 +117,10 @@ fn entries(family: Family, withdraw: bool, nlri: &[u8]) -> Vec<String> {
     routes.entries(&Session::FOUR_OCTET).map(|entry| text(entry.unwrap().nlri)).collect()
 }
 
+//= RFC 8277 section 2.2
+//# This 3-bit field SHOULD be set to zero on transmission and MUST be ignored on reception.
+//= RFC 8277 section 2.2
+//# This 1-bit field MUST be set to one on transmission and MUST be ignored on reception.
 #[test]
 fn bits_beside_a_single_label_are_ignored() {
     for low in 0..=15 {
@@ -101,6 +129,8 @@ fn bits_beside_a_single_label_are_ignored() {
     }
 }
 
+//= RFC 8277 section 2.4
+//# Upon reception, the value of the Compatibility field MUST be ignored.
 #[test]
 fn what_stands_for_the_label_of_a_withdrawn_route_is_ignored() {
     for compatibility in [[0x80, 0, 0], [0, 0, 0], [0, 0x06, 0x41], [0xff; 3]] {
@@ -137,6 +167,13 @@ fn conditions(components: &[u8]) -> Vec<String> {
         .collect()
 }
 
+//= RFC 8955 section 4
+//# Network Address of the Next-Hop field MUST be ignored.
+//= RFC 8955 section 4.2.1.1
+//# In the first operator octet of a sequence, it MUST be encoded as unset and MUST be treated as always unset
+//# on decoding.
+//= RFC 8955 section 4.2.1.1
+//# MUST be set to 0 on NLRI encoding and MUST be ignored during decoding
 #[test]
 fn the_first_term_joins_nothing_and_reserved_bits_mean_nothing() {
     let plain = conditions(&[5, 0x03, 80, 0x85, 90, 9, 0x81, 2]);
@@ -155,6 +192,12 @@ fn peer(kind: u8, flags: u8) -> PeerHeader {
     PeerHeader { kind, flags, ..emit_bmp::peer(address.into(), 65_001, address) }
 }
 
+//= RFC 7854 section 4.2
+//# They MUST be transmitted as 0 and their values MUST be ignored on receipt.
+//= RFC 8671 section 4
+//# They MUST be transmitted as 0, and their values MUST be ignored on receipt.
+//= RFC 9069 section 4.2
+//# They MUST be transmitted as 0, and their values MUST be ignored on receipt.
 #[test]
 fn reserved_flags_of_a_peer_mean_nothing() {
     for reserved in 0..16 {
@@ -171,6 +214,10 @@ fn reserved_flags_of_a_peer_mean_nothing() {
     }
 }
 
+//= RFC 7854 section 4.4
+//# If multiple strings are included, their ordering MUST be preserved when they are reported.
+//= RFC 8671 section 6.3.1
+//# When multiple Admin Labels are included, the BMP receiver MUST preserve their order.
 #[test]
 fn strings_labels_and_names_keep_their_order() {
     let texts: [&[u8]; 3] = [b"third", b"first", b"second"];
@@ -188,6 +235,9 @@ fn strings_labels_and_names_keep_their_order() {
     assert_eq!(read, labels);
 }
 
+//= RFC 7854 section 4.8
+//# A BMP implementation MUST ignore unrecognized stat types on receipt, and likewise MUST ignore unexpected
+//# data in the Stat Data field.
 #[test]
 fn statistics_that_nobody_knows_or_of_odd_lengths_spare_the_others() {
     let octets = emit_bmp::statistics(

@@ -62,6 +62,12 @@ fn is_sound(flags: u8, code: u8, value: &[u8], session: &Session) {
     assert_eq!(beside(&attribute(flags, code, value), session), [], "{flags:#x} {code} {value:?}");
 }
 
+//= RFC 4271 section 5
+//# The receiver of an UPDATE message MUST be prepared to handle path attributes within UPDATE messages that
+//# are out of order.
+//= RFC 7606 section 5.1
+//# Since older BGP speakers may not implement these restrictions, an implementation MUST still be prepared to
+//# receive these fields in any position or combination.
 #[test]
 fn attributes_come_in_any_order_and_combination() {
     let all = [ORIGIN, AS_PATH, NEXT_HOP, LOCAL_PREF, MP_REACH, MP_UNREACH];
@@ -83,6 +89,8 @@ fn attributes_come_in_any_order_and_combination() {
     }
 }
 
+//= RFC 4271 section 4.3
+//# They MUST be zero when sent and MUST be ignored when received.
 #[test]
 fn unused_flag_bits_mean_nothing() {
     for attribute in [ORIGIN, AS_PATH, NEXT_HOP, LOCAL_PREF] {
@@ -97,6 +105,11 @@ fn unused_flag_bits_mean_nothing() {
     }
 }
 
+//= RFC 4271 section 5
+//# BGP implementations MUST recognize all well-known attributes.
+//= RFC 4271 section 6.3
+//# If any of the well-known mandatory attributes are not recognized, then the Error Subcode MUST be set to
+//# Unrecognized Well-known Attribute.
 #[test]
 fn well_known_attributes_are_known_and_no_others() {
     for known in [ORIGIN, AS_PATH, NEXT_HOP, LOCAL_PREF, &[0x40, 6, 0]] {
@@ -110,6 +123,11 @@ fn well_known_attributes_are_known_and_no_others() {
     }
 }
 
+//= RFC 4271 section 5
+//# Paths with unrecognized transitive optional attributes SHOULD be accepted.
+//= RFC 4271 section 5
+//# Unrecognized non-transitive optional attributes MUST be quietly ignored and not passed along to other BGP
+//# peers.
 #[test]
 fn unknown_optional_attributes_are_no_damage() {
     for unknown in [12, 99, 200] {
@@ -119,12 +137,23 @@ fn unknown_optional_attributes_are_no_damage() {
     }
 }
 
+//= RFC 4271 section 6.3
+//# An UPDATE message that contains correct path attributes, but no NLRI, SHALL be treated as a valid UPDATE
+//# message.
 #[test]
 fn an_update_without_nlri_is_valid() {
     assert_eq!(findings(&[ORIGIN, AS_PATH, NEXT_HOP], &[], &Session::FOUR_OCTET).count(), 0);
     assert_eq!(findings_of(&body(&[8, 10], &[], &[]), &Session::FOUR_OCTET).count(), 0);
 }
 
+//= RFC 4271 section 6.3
+//# If the Withdrawn Routes Length or Total Attribute Length is too large (i.e., if Withdrawn Routes Length +
+//# Total Attribute Length + 23 exceeds the message Length), then the Error Subcode MUST be set to Malformed
+//# Attribute List.
+//= RFC 7606 section 3 (b)
+//# If the Withdrawn Routes Length or Total Attribute Length is too large (i.e., if Withdrawn Routes Length +
+//# Total Attribute Length + 23 exceeds the message Length), then the Error Subcode MUST be set to Malformed
+//# Attribute List.
 #[test]
 fn lengths_beyond_the_message_reset() {
     let sound = body(&[8, 10], &[ORIGIN, AS_PATH, NEXT_HOP], NLRI);
@@ -135,6 +164,9 @@ fn lengths_beyond_the_message_reset() {
     }
 }
 
+//= RFC 7606 section 2
+//# Attribute discard: In this approach, the malformed attribute MUST be discarded and the UPDATE message
+//# continues to be processed.
 #[test]
 fn an_attribute_discarded_leaves_the_others() {
     let octets = body(&[], &[ORIGIN, &[0x40, 6, 1, 0], AS_PATH, NEXT_HOP], NLRI);
@@ -146,6 +178,10 @@ fn an_attribute_discarded_leaves_the_others() {
     assert_eq!(update.routes().flatten().count(), 1);
 }
 
+//= RFC 7606 section 4
+//# In either of these cases, an error condition exists and the "treat-as-withdraw" approach MUST be used
+//# (unless some other, more severe error is encountered dictating a stronger approach), and the Total
+//# Attribute Length MUST be relied upon to enable the beginning of the NLRI field to be located.
 #[test]
 fn a_cut_header_of_an_attribute_withdraws() {
     for rest in [&[0xc0][..], &[0xc0, 8], &[0xd0, 8, 0], &[0xc0, 8, 9, 0, 0, 0, 1]] {
@@ -157,6 +193,9 @@ fn a_cut_header_of_an_attribute_withdraws() {
     }
 }
 
+//= RFC 7606 section 4
+//# For all path attributes other than those specified as having an attribute length that may be zero, it
+//# SHALL be considered a syntax error for the attribute to have a length of zero.
 #[test]
 fn a_length_of_zero_is_damage_but_of_two() {
     for (flags, code) in [
@@ -185,6 +224,11 @@ fn a_length_of_zero_is_damage_but_of_two() {
     }
 }
 
+//= RFC 7606 section 3 (h)
+//# When multiple attribute errors exist in an UPDATE message, if the same approach (as described in Section
+//# 2) is specified for the handling of these malformed attributes, then the specified approach MUST be used.
+//= RFC 7606 section 3 (h)
+//# Otherwise, the approach with the strongest action MUST be used.
 #[test]
 fn the_strongest_of_several_verdicts_counts() {
     let discard: &[u8] = &[0x40, 6, 1, 0];
@@ -200,6 +244,10 @@ fn the_strongest_of_several_verdicts_counts() {
     assert_eq!(strongest(&[discard, reset, withdraw]), Some(Verdict::Reset));
 }
 
+//= RFC 7606 section 5.2
+//# For this reason, if any path attribute errors are encountered in such an UPDATE message and if any
+//# encountered error specifies an error-handling approach other than "attribute discard", then the "session
+//# reset" approach MUST be used.
 #[test]
 fn damage_without_reachable_nlri_resets() {
     let bad_communities: &[u8] = &[0xc0, 8, 3, 0, 0, 0];
@@ -213,6 +261,11 @@ fn damage_without_reachable_nlri_resets() {
     assert_eq!(strongest(&[ORIGIN, AS_PATH, MP_REACH, bad_communities], &[]), Some(Verdict::Withdraw));
 }
 
+//= RFC 7606 section 3 (i)
+//# The Withdrawn Routes field MUST be checked for syntactic correctness in the same manner as the NLRI field.
+//= RFC 7606 section 5.3
+//# The NLRI field or Withdrawn Routes field SHALL be considered "syntactically incorrect" if either of the
+//# following are true: The length of any of the included NLRI is greater than 32.
 #[test]
 fn nlri_longer_than_their_family_or_field_reset() {
     for nlri in [&[33, 10, 0, 0, 0, 0][..], &[24, 10, 0], &[8, 10, 200]] {
@@ -223,6 +276,17 @@ fn nlri_longer_than_their_family_or_field_reset() {
     }
 }
 
+//= RFC 7606 section 3 (j)
+//# If this is not possible, the procedures of [RFC4271] and/or [RFC4760] continue to apply, meaning that the
+//# "session reset" approach (or the "AFI/SAFI disable" approach) MUST be followed.
+//= RFC 7606 section 5.3
+//# Similarly, the MP_REACH_NLRI or MP_UNREACH_NLRI attribute of an update SHALL be considered to be incorrect
+//# if any of the following are true: The length of any of the included NLRI is inconsistent with the given
+//# AFI/SAFI (for example, if an IPv4 NLRI has a length greater than 32 or an IPv6 NLRI has a length greater
+//# than 128).
+//= RFC 7606 section 7.11
+//# Since the next hop precedes the NLRI field in the attribute, in this case it will not be possible to
+//# reliably locate the NLRI; thus, the "session reset" or "AFI/SAFI disable" approach MUST be used.
 #[test]
 fn multiprotocol_attributes_that_do_not_read_reset() {
     for value in [
@@ -246,6 +310,11 @@ fn multiprotocol_attributes_that_do_not_read_reset() {
     }
 }
 
+//= RFC 7606 section 5.3
+//# Similarly, the MP_REACH_NLRI or MP_UNREACH_NLRI attribute of an update SHALL be considered to be incorrect
+//# if any of the following are true: The length of any of the included NLRI is inconsistent with the given
+//# AFI/SAFI (for example, if an IPv4 NLRI has a length greater than 32 or an IPv6 NLRI has a length greater
+//# than 128).
 #[test]
 fn an_incorrect_attribute_costs_no_route_before_the_damage() {
     let octets = body(&[], &[ORIGIN, AS_PATH, &[0x80, 15, 8, 0, 2, 1, 8, 0x20, 129, 0, 0]], &[]);
@@ -255,6 +324,12 @@ fn an_incorrect_attribute_costs_no_route_before_the_damage() {
     assert!(matches!(entries[..], [Ok(_), Err(_)]));
 }
 
+//= RFC 7606 section 3 (e)
+//# "Treat-as-withdraw" MUST be used for the cases that specify a session reset and involve any of the
+//# attributes ORIGIN, AS_PATH, NEXT_HOP, MULTI_EXIT_DISC, or LOCAL_PREF.
+//= RFC 7606 section 7.1
+//# An UPDATE message with a malformed ORIGIN attribute SHALL be handled using the approach of
+//# "treat-as-withdraw".
 #[test]
 fn origin() {
     for value in [&[][..], &[0, 0], &[3], &[255]] {
@@ -263,6 +338,12 @@ fn origin() {
     }
 }
 
+//= RFC 7606 section 3 (e)
+//# "Treat-as-withdraw" MUST be used for the cases that specify a session reset and involve any of the
+//# attributes ORIGIN, AS_PATH, NEXT_HOP, MULTI_EXIT_DISC, or LOCAL_PREF.
+//= RFC 7606 section 7.2
+//# An UPDATE message with a malformed AS_PATH attribute SHALL be handled using the approach of
+//# "treat-as-withdraw".
 #[test]
 fn as_path() {
     for value in [
@@ -278,6 +359,12 @@ fn as_path() {
     }
 }
 
+//= RFC 7606 section 3 (e)
+//# "Treat-as-withdraw" MUST be used for the cases that specify a session reset and involve any of the
+//# attributes ORIGIN, AS_PATH, NEXT_HOP, MULTI_EXIT_DISC, or LOCAL_PREF.
+//= RFC 7606 section 7.3
+//# An UPDATE message with a malformed NEXT_HOP attribute SHALL be handled using the approach of
+//# "treat-as-withdraw".
 #[test]
 fn next_hop() {
     for length in [0, 3, 5, 16] {
@@ -287,6 +374,12 @@ fn next_hop() {
     }
 }
 
+//= RFC 7606 section 3 (e)
+//# "Treat-as-withdraw" MUST be used for the cases that specify a session reset and involve any of the
+//# attributes ORIGIN, AS_PATH, NEXT_HOP, MULTI_EXIT_DISC, or LOCAL_PREF.
+//= RFC 7606 section 7.4
+//# An UPDATE message with a malformed MULTI_EXIT_DISC attribute SHALL be handled using the approach of
+//# "treat-as-withdraw".
 #[test]
 fn multi_exit_discriminator() {
     for length in [0, 3, 5, 8] {
@@ -295,6 +388,14 @@ fn multi_exit_discriminator() {
     is_sound(0x80, 4, &[0; 4], &Session::FOUR_OCTET);
 }
 
+//= RFC 7606 section 3 (e)
+//# "Treat-as-withdraw" MUST be used for the cases that specify a session reset and involve any of the
+//# attributes ORIGIN, AS_PATH, NEXT_HOP, MULTI_EXIT_DISC, or LOCAL_PREF.
+//= RFC 7606 section 7.5
+//# if the LOCAL_PREF attribute is received from an external neighbor, it SHALL be discarded using the
+//# approach of "attribute discard"
+//= RFC 7606 section 7.5
+//# if received from an internal neighbor, it SHALL be considered malformed if its length is not equal to 4.
 #[test]
 fn local_preference() {
     for length in [0, 3, 4, 5] {
@@ -306,6 +407,15 @@ fn local_preference() {
     is_sound(0x40, 5, &[0; 4], &INTERNAL);
 }
 
+//= RFC 7606 section 3 (f)
+//# "Attribute discard" MUST be used for any of the cases that specify a session reset and involve
+//# ATOMIC_AGGREGATE or AGGREGATOR.
+//= RFC 7606 section 7.6
+//# An UPDATE message with a malformed ATOMIC_AGGREGATE attribute SHALL be handled using the approach of
+//# "attribute discard".
+//= RFC 7606 section 7.7
+//# An UPDATE message with a malformed AGGREGATOR attribute SHALL be handled using the approach of "attribute
+//# discard".
 #[test]
 fn aggregation() {
     is_worth(0x40, 6, &[0], &Session::FOUR_OCTET, Verdict::Discard);
@@ -321,6 +431,21 @@ fn aggregation() {
     }
 }
 
+//= RFC 7606 section 7.8
+//# An UPDATE message with a malformed Community attribute SHALL be handled using the approach of
+//# "treat-as-withdraw".
+//= RFC 7606 section 7.14
+//# An UPDATE message with a malformed Extended Community attribute SHALL be handled using the approach of
+//# "treat-as-withdraw".
+//= RFC 7606 section 7.15
+//# An UPDATE message with a malformed IPv6 Address Specific Extended Community attribute SHALL be handled
+//# using the approach of "treat-as-withdraw".
+//= RFC 8092 section 6
+//# A BGP Large Communities attribute SHALL be considered malformed if the length of the BGP Large Communities
+//# Attribute value, expressed in octets, is not a non-zero multiple of 12.
+//= RFC 8092 section 6
+//# A BGP UPDATE message with a malformed BGP Large Communities attribute SHALL be handled using the approach
+//# of "treat-as-withdraw" as described in Section 2 of [RFC7606].
 #[test]
 fn communities() {
     for (code, unit) in [(8, 4), (16, 8), (25, 20), (32, 12)] {
@@ -335,6 +460,11 @@ fn communities() {
     }
 }
 
+//= RFC 7606 section 7.14
+//# Note that a BGP speaker MUST NOT treat an unrecognized Extended Community Type or Sub-Type as an error.
+//= RFC 7606 section 7.15
+//# Note that a BGP speaker MUST NOT treat an unrecognized IPv6 Address Specific Extended Community Type or
+//# Sub-Type as an error.
 #[test]
 fn types_of_extended_communities_that_nobody_knows_are_no_damage() {
     for kind in 0..=255 {
@@ -345,6 +475,13 @@ fn types_of_extended_communities_that_nobody_knows_are_no_damage() {
     }
 }
 
+//= RFC 8092 section 6
+//# A BGP Large Communities attribute SHALL NOT be considered malformed due to presence of duplicate Large
+//# Community values.
+//= RFC 8092 section 6
+//# The BGP Large Communities Global Administrator field may contain any value, and a BGP Large Communities
+//# attribute MUST NOT be considered malformed if the Global Administrator field contains an unallocated,
+//# unassigned, or reserved ASN.
 #[test]
 fn large_communities_of_any_administrator_and_twice_the_same() {
     for administrator in [0_u32, 65_535, u32::MAX] {
@@ -354,6 +491,17 @@ fn large_communities_of_any_administrator_and_twice_the_same() {
     }
 }
 
+//= RFC 7606 section 7.9
+//# if the ORIGINATOR_ID attribute is received from an external neighbor, it SHALL be discarded using the
+//# approach of "attribute discard"
+//= RFC 7606 section 7.9
+//# if received from an internal neighbor, it SHALL be considered malformed if its length is not equal to 4.
+//= RFC 7606 section 7.10
+//# if the CLUSTER_LIST attribute is received from an external neighbor, it SHALL be discarded using the
+//# approach of "attribute discard"
+//= RFC 7606 section 7.10
+//# if received from an internal neighbor, it SHALL be considered malformed if its length is not a non-zero
+//# multiple of 4.
 #[test]
 fn reflection() {
     for (code, sound) in [(9, 4), (10, 8)] {
@@ -365,6 +513,9 @@ fn reflection() {
     }
 }
 
+//= RFC 7606 section 7.16
+//# An UPDATE message with a malformed ATTR_SET attribute SHALL be handled using the approach of "treat as
+//# withdraw".
 #[test]
 fn attributes_of_a_customer() {
     for value in [&[0, 0, 0][..], &[0, 0, 0xfd, 0xe8, 0x40], &[0, 0, 0xfd, 0xe8, 0x40, 1, 9, 0]] {
@@ -372,6 +523,9 @@ fn attributes_of_a_customer() {
     }
 }
 
+//= RFC 9234 section 5
+//# An UPDATE message with a malformed OTC Attribute SHALL be handled using the approach of
+//# "treat-as-withdraw" [RFC7606].
 #[test]
 fn only_to_customers() {
     for length in [0, 3, 5, 8] {
@@ -380,6 +534,15 @@ fn only_to_customers() {
     is_sound(0xc0, 35, &[0, 0, 0xfd, 0xe8], &Session::FOUR_OCTET);
 }
 
+//= RFC 6793 section 6
+//# A NEW BGP speaker that receives a malformed AS4_PATH attribute in an UPDATE message from an OLD BGP
+//# speaker MUST discard the attribute and continue processing the UPDATE message.
+//= RFC 6793 section 6
+//# The AS4_AGGREGATOR attribute in an UPDATE message SHALL be considered malformed if the attribute length is
+//# not 8.
+//= RFC 6793 section 6
+//# A NEW BGP speaker that receives a malformed AS4_AGGREGATOR attribute in an UPDATE message from an OLD BGP
+//# speaker MUST discard the attribute and continue processing the UPDATE message.
 #[test]
 fn as4_attributes_that_do_not_read_are_discarded() {
     for value in [&[][..], &[2, 2, 0, 0, 0, 1], &[2, 0], &[9, 1, 0, 0, 0, 1], &[2]] {
@@ -392,6 +555,15 @@ fn as4_attributes_that_do_not_read_are_discarded() {
     is_sound(0xc0, 18, &[0, 1, 0, 0, 10, 0, 0, 1], &Session::FOUR_OCTET);
 }
 
+//= RFC 7311 section 3.2
+//# When receiving a BGP Update message containing a malformed AIGP attribute, the attribute MUST be treated
+//# exactly as if it were an unrecognized non-transitive attribute.
+//= RFC 7311 section 3.2
+//# Note that an AIGP attribute MUST NOT be considered to be malformed because it contains more than one TLV
+//# of a given type or because it contains TLVs of unknown types.
+//= RFC 7311 section 3.2
+//# If an AIGP attribute is received and its first AIGP TLV contains the maximum value 0xffffffffffffffff, the
+//# attribute SHOULD be considered to be malformed and SHOULD be discarded as specified in this section.
 #[test]
 fn accumulated_metric() {
     let tlv = |metric: u64| [&[1, 0, 11][..], &metric.to_be_bytes()].concat();
@@ -411,6 +583,12 @@ fn accumulated_metric() {
     assert!(matches!(value, Value::Aigp(Some(7))));
 }
 
+//= RFC 8669 section 3
+//# unknown TLVs MUST be ignored and propagated unmodified
+//= RFC 8669 section 3.1
+//# It MUST be clear on transmission and MUST be ignored on reception.
+//= RFC 8669 section 3.1
+//# The Flags field MUST be clear on transmission and MUST be ignored on reception.
 #[test]
 fn prefix_segment_identifiers() {
     for value in [&[1, 0, 2, 0, 0][..], &[1, 0, 9, 0], &[9, 0]] {
@@ -420,6 +598,18 @@ fn prefix_segment_identifiers() {
     is_sound(0xc0, 40, &[1, 0, 7, 0xff, 0xff, 0xff, 0, 0, 0, 7, 99, 0, 1, 5], &Session::FOUR_OCTET);
 }
 
+//= RFC 7606 section 7.13
+//# In the interim, an implementation that determines (for whatever reason) that an UPDATE message contains a
+//# malformed Traffic Engineering path attribute MUST handle it using the approach of "treat-as-withdraw".
+#[test]
+fn traffic_engineering_that_does_not_read_withdraws() {
+    for length in [0, 1, 35] {
+        is_worth(0x80, 24, &vec![0; length], &Session::FOUR_OCTET, Verdict::Withdraw);
+    }
+}
+
+//= RFC 4760 section 3
+//# A 1 octet field that MUST be set to 0, and SHOULD be ignored upon receipt.
 #[test]
 fn the_reserved_octet_of_reachable_routes_is_ignored() {
     let mut reach = MP_REACH.to_vec();
@@ -432,6 +622,9 @@ fn the_reserved_octet_of_reachable_routes_is_ignored() {
     assert_eq!(entry.nlri.prefix().unwrap().to_string(), "2000::/8");
 }
 
+//= RFC 4760 section 3
+//# An UPDATE message that carries the MP_REACH_NLRI MUST also carry the ORIGIN and the AS_PATH attributes
+//# (both in EBGP and in IBGP exchanges).
 #[test]
 fn reachable_routes_need_origin_and_path_but_no_next_hop_of_their_own() {
     assert_eq!(findings(&[ORIGIN, AS_PATH, MP_REACH], &[], &Session::FOUR_OCTET).count(), 0);
@@ -460,6 +653,9 @@ fn a_type_of_a_typed_family_that_nobody_knows_costs_no_other_route() {
     assert_eq!(kinds, [99, 3]);
 }
 
+//= RFC 8654 section 4
+//# An implementation that advertises the BGP Extended Message Capability MUST be capable of receiving a
+//# message with a length up to and including 65,535 octets.
 #[test]
 fn updates_of_65_535_octets_are_read() {
     let nlri = NLRI.repeat((65_535 - 19 - 4 - ORIGIN.len() - AS_PATH.len() - NEXT_HOP.len()) / 4);

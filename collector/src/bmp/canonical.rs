@@ -222,6 +222,19 @@ mod tests {
         );
     }
 
+    //= RFC 6793 section 4.2.3
+    //# When a NEW BGP speaker receives an update from an OLD BGP speaker, it MUST be prepared to receive the
+    //# AS4_PATH attribute along with the existing AS_PATH attribute.
+    //= RFC 6793 section 4.2.3
+    //# If the number of AS numbers in the AS_PATH attribute is less than the number of AS numbers in the
+    //# AS4_PATH attribute, then the AS4_PATH attribute SHALL be ignored, and the AS_PATH attribute SHALL be
+    //# taken as the AS path information.
+    //= RFC 6793 section 4.2.3
+    //# If the number of AS numbers in the AS_PATH attribute is larger than or equal to the number of AS
+    //# numbers in the AS4_PATH attribute, then the AS path information SHALL be constructed by taking as many
+    //# AS numbers and path segments as necessary from the leading part of the AS_PATH attribute, and then
+    //# prepending them to the AS4_PATH attribute so that the AS path information has a number of AS numbers
+    //# identical to that of the AS_PATH attribute.
     #[test]
     fn as4_path_is_merged_behind_the_leading_numbers() {
         // RFC 6793 4.2.3: AS_PATH 65000 23456 23456, AS4_PATH 70000 80000.
@@ -239,6 +252,12 @@ mod tests {
         assert_eq!(canonical(&longer, AsWidth::Two, For::Field), [0x40, 2, 6, 2, 1, 0, 0, 0x5b, 0xa0]);
     }
 
+    //= RFC 6793 section 4.2.3
+    //# the AS4_AGGREGATOR attribute and the AS4_PATH attribute SHALL be ignored,
+    //= RFC 6793 section 4.2.3
+    //# the AGGREGATOR attribute SHALL be taken as the information about the aggregating node, and
+    //= RFC 6793 section 4.2.3
+    //# the AS_PATH attribute SHALL be taken as the AS path information.
     #[test]
     fn as4_path_is_out_of_date_behind_an_aggregator_that_does_not_know_it() {
         let attributes = [
@@ -253,6 +272,13 @@ mod tests {
         );
     }
 
+    //= RFC 6793 section 4.2.3
+    //# Note that a valid AS_CONFED_SEQUENCE or AS_CONFED_SET path segment SHALL be prepended if it is either
+    //# the leading path segment or is adjacent to a path segment that is prepended.
+    //= RFC 6793 section 6
+    //# A NEW BGP speaker that receives these path segment types in the AS4_PATH attribute of an UPDATE
+    //# message from an OLD BGP speaker MUST discard these path segments, adjust the relevant attribute fields
+    //# accordingly, and continue processing the UPDATE message.
     #[test]
     fn confederations_stay_where_as_path_has_them() {
         // AS_PATH (64512) 65000 23456, AS4_PATH (64513) 70000: the confederation of AS4_PATH goes.
@@ -275,6 +301,10 @@ mod tests {
         );
     }
 
+    //= RFC 6793 section 4.1
+    //# A NEW BGP speaker that receives the AS4_PATH attribute or the AS4_AGGREGATOR attribute in an UPDATE
+    //# message from another NEW BGP speaker MUST discard the path attribute and continue processing the
+    //# UPDATE message.
     #[test]
     fn between_speakers_of_four_octets_as4_attributes_mean_nothing() {
         let attributes = [
@@ -285,6 +315,12 @@ mod tests {
         assert_eq!(canonical(&attributes, AsWidth::Four, For::Field), &attributes[..9]);
     }
 
+    //= RFC 6793 section 6
+    //# A NEW BGP speaker that receives a malformed AS4_PATH attribute in an UPDATE message from an OLD BGP
+    //# speaker MUST discard the attribute and continue processing the UPDATE message.
+    //= RFC 6793 section 6
+    //# A NEW BGP speaker that receives a malformed AS4_AGGREGATOR attribute in an UPDATE message from an OLD
+    //# BGP speaker MUST discard the attribute and continue processing the UPDATE message.
     #[test]
     fn malformed_as4_attributes_leave_the_others() {
         let attributes = [
@@ -299,6 +335,13 @@ mod tests {
         );
     }
 
+    //= RFC 6793 section 4.2.3
+    //# A NEW BGP speaker MUST also be prepared to receive the AS4_AGGREGATOR attribute along with the
+    //# AGGREGATOR attribute from an OLD BGP speaker.
+    //= RFC 6793 section 4.2.3
+    //# the AGGREGATOR attribute SHALL be ignored,
+    //= RFC 6793 section 4.2.3
+    //# the AS4_AGGREGATOR attribute SHALL be taken as the information about the aggregating node, and
     #[test]
     fn the_aggregator_becomes_wide_too() {
         let attributes = [
@@ -311,6 +354,9 @@ mod tests {
         );
     }
 
+    //= RFC 4760 section 3
+    //# If such a message contains the NEXT_HOP attribute, the BGP speaker that receives the message SHOULD
+    //# ignore this attribute.
     #[test]
     fn each_kind_of_routes_has_its_own_next_hop() {
         let attributes = [

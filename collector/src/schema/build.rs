@@ -202,9 +202,6 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    //= RFC 7011 section 9
-    //# The Collecting Process MUST note the Information Element identifier of any Information Element that it
-    //# does not understand and MAY discard that Information Element from received Data Records.
     #[test]
     fn names_are_distinct_and_stores_follow_the_element() {
         let elements = vec![(0, 8), (0, 28), (0, 1), (0, 82), (0, 149), (0, 8), (0, 152), (4_294_967_294, 7)];
@@ -225,6 +222,9 @@ mod tests {
         assert!(schema.field(RecordField::Record).is_some());
     }
 
+    //= RFC 7011 section 9
+    //# The Collecting Process MUST note the Information Element identifier of any Information Element that it
+    //# does not understand and MAY discard that Information Element from received Data Records.
     #[test]
     fn what_nobody_wants_has_no_column() {
         let schemas = schemas(&Interest::default());

@@ -5,6 +5,7 @@
 )]
 
 mod nested;
+mod seldom;
 
 use wire::bgp::attribute::code;
 use wire::bgp::{NextHop, SegmentKind, Session, Update, Value, Verdict};
@@ -103,6 +104,11 @@ fn attribute(json: &mut Json<'_>, code: u8, octets: &[u8], value: Value<'_>, mul
         Value::Tunnels(tunnels) => nested::tunnels(json.key("tunnelEncap"), tunnels),
         Value::PrefixSid(tlvs) => nested::prefix_sid(json.key("prefixSid"), tlvs),
         Value::LinkState(tlvs) => nested::link_state(json.key("linkState"), tlvs),
+        Value::Engineering(descriptors) => seldom::engineering(json.key("trafficEngineering"), descriptors),
+        Value::PeLabels(labels) => seldom::pe_labels(json.key("peLabels"), labels),
+        Value::BgpsecPath(path) => seldom::bgpsec(json.key("bgpsecPath"), &path),
+        Value::DomainPath(path) => seldom::domains(json.key("domainPath"), path),
+        Value::ServicePath(path) => seldom::service(json.key("servicePath"), path),
         Value::AttrSet(set) => nested::attr_set(json.key("attrSet"), &set, octets),
         _ => json.key(&format!("attr{code}")).hex("", octets),
     }

@@ -56,6 +56,11 @@ pub(super) fn add(properties: &mut Value, set: &str) -> Value {
         "tunnelEncap": list(tunnel()),
         "prefixSid": prefix_sid(),
         "linkState": list(link_state()),
+        "trafficEngineering": list(engineering()),
+        "peLabels": list(object(json!({"address": address(), "label": unsigned()}), &["address", "label"])),
+        "bgpsecPath": bgpsec(),
+        "domainPath": list(object(json!({"domain": text(), "safi": unsigned()}), &["domain", "safi"])),
+        "servicePath": list(object(json!({"type": unsigned(), "octets": hex()}), &["type", "octets"])),
         "attrSet": object(
             json!({"originAs": unsigned(), "attributes": reference(set)}),
             &["originAs", "attributes"],
@@ -66,6 +71,35 @@ pub(super) fn add(properties: &mut Value, set: &str) -> Value {
         properties.extend(all);
     }
     json!({"^attr[0-9]{1,3}$": hex()})
+}
+
+/// Bandwidths that are no numbers are null.
+fn engineering() -> Value {
+    let bandwidth = json!({"anyOf": [number(), {"type": "null"}]});
+    object(
+        json!({
+            "switching": unsigned(),
+            "encoding": unsigned(),
+            "maxBandwidths": list(bandwidth.clone()),
+            "minBandwidth": bandwidth,
+            "mtu": unsigned(),
+            "indication": unsigned(),
+            "octets": hex(),
+        }),
+        &["switching", "encoding", "maxBandwidths"],
+    )
+}
+
+fn bgpsec() -> Value {
+    let segment = object(
+        json!({"as": unsigned(), "count": unsigned(), "flags": unsigned()}),
+        &["as", "count", "flags"],
+    );
+    let signature = object(
+        json!({"algorithm": unsigned(), "keyIdentifier": hex(), "octets": hex()}),
+        &["algorithm", "keyIdentifier", "octets"],
+    );
+    object(json!({"segments": list(segment), "signatures": list(signature)}), &["segments", "signatures"])
 }
 
 fn pmsi_tunnel() -> Value {

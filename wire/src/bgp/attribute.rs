@@ -3,12 +3,15 @@
 
 use core::net::Ipv4Addr;
 
+use crate::bgp::bgpsec::BgpsecPath;
 use crate::bgp::community::{
     ClusterList, Communities, ExtendedCommunities, Ipv6ExtendedCommunities, LargeCommunities,
 };
+use crate::bgp::engineering::Descriptors;
 use crate::bgp::link_state::LsTlvs;
 use crate::bgp::multiprotocol::{MpReach, MpUnreach};
 use crate::bgp::prefix_sid::PrefixSid;
+use crate::bgp::service::{DomainPath, PeLabels, ServicePath};
 use crate::bgp::tunnel::{PmsiTunnel, Tunnels};
 use crate::bgp::{AsPath, AsWidth};
 use crate::cursor::Cursor;
@@ -23,7 +26,8 @@ pub const PARTIAL: u8 = 0x20;
 /// Flag: the length has 2 octets.
 pub const EXTENDED_LENGTH: u8 = 0x10;
 
-/// Attribute codes (IANA "BGP Path Attributes").
+/// Attribute codes (IANA "BGP Path Attributes"). Those that are not here keep their octets: the deprecated ones, which
+/// no router sends (11-13, 19-21, 28, 30, 31), and 39, 41 and 42, whose drafts still change.
 pub mod code {
     #![expect(missing_docs, reason = "the registry's names say it")]
     pub const ORIGIN: u8 = 1;
@@ -160,6 +164,16 @@ pub enum Value<'a> {
     AttrSet(AttrSet<'a>),
     /// BFD discriminator: mode and discriminator (RFC 9026 section 3.1.6).
     BfdDiscriminator(u8, u32),
+    /// Traffic engineering: what the links towards the routes can do.
+    Engineering(Descriptors<'a>),
+    /// PE distinguisher labels.
+    PeLabels(PeLabels<'a>),
+    /// `BGPsec_PATH`: the signed path.
+    BgpsecPath(BgpsecPath<'a>),
+    /// D-PATH: the domains passed.
+    DomainPath(DomainPath<'a>),
+    /// SFP: the functions of a service path.
+    ServicePath(ServicePath<'a>),
     /// OTC: only to customers, from this AS (RFC 9234).
     OnlyToCustomer(u32),
     /// Any other attribute, or a malformed one: its octets.
@@ -216,7 +230,20 @@ impl<'a> Attribute<'a> {
                 Value::BfdDiscriminator(cursor.u8()?, cursor.u32()?)
             }
             code::ONLY_TO_CUSTOMER => Value::OnlyToCustomer(self.u32()?),
-            _ => Value::Other(octets),
+            _ => return self.seldom(),
+        })
+    }
+
+    /// Attributes that few routes have: away from the caller's loop.
+    #[inline(never)]
+    fn seldom(&self) -> Result<Value<'a>, Malformed> {
+        Ok(match self.code {
+            code::TRAFFIC_ENGINEERING => Value::Engineering(Descriptors::parse(self.value)?),
+            code::PE_DISTINGUISHER_LABELS => Value::PeLabels(PeLabels::parse(self.value)?),
+            code::BGPSEC_PATH => Value::BgpsecPath(BgpsecPath::parse(self.value)?),
+            code::D_PATH => Value::DomainPath(DomainPath::parse(self.value)?),
+            code::SFP => Value::ServicePath(ServicePath::parse(self.value)?),
+            _ => Value::Other(self.value.rest()),
         })
     }
 
@@ -395,6 +422,8 @@ mod tests {
         assert!(attributes.next().is_none());
     }
 
+    //= RFC 4271 section 6.3
+    //# If an optional attribute is recognized, then the value of this attribute MUST be checked.
     #[test]
     fn lengths_are_checked() {
         for (code, octets) in [

@@ -250,6 +250,12 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
+    //= RFC 9552 section 5.1
+    //# Unknown and unsupported types MUST be preserved and propagated within both the NLRI and the BGP-LS
+    //# Attribute.
+    //= RFC 9552 section 5.1
+    //# The presence of unknown or unexpected TLVs MUST NOT result in the NLRI or the BGP-LS Attribute being
+    //# considered malformed.
     #[test]
     fn reads_typed_values_and_keeps_odd_ones_raw() {
         let octets = [

@@ -318,6 +318,9 @@ mod tests {
         }
     }
 
+    //= RFC 7911 section 3
+    //# In order to carry the Path Identifier in an UPDATE message, the NLRI encoding MUST be extended by
+    //# prepending the Path Identifier field, which is of four octets.
     #[test]
     fn path_identifiers_stand_before_each_entry_and_zero_is_one() {
         let octets = [0, 0, 0, 0, 8, 10, 0, 0, 0, 7, 8, 10];

@@ -139,6 +139,17 @@ mod tests {
         assert_eq!(Notification::parse(Cursor::new(&other)).unwrap().shutdown_text(), None);
     }
 
+    //= RFC 4271 section 6.4
+    //# Any such error (e.g., an unrecognized Error Code or Error Subcode) SHOULD be noticed, logged locally,
+    //# and brought to the attention of the administration of the peer.
+    #[test]
+    fn codes_that_nobody_knows_are_told() {
+        let unknown = Notification::parse(Cursor::new(&[99, 7])).unwrap();
+        assert_eq!((unknown.code, unknown.subcode, unknown.text()), (99, 7, None));
+        // An unknown subcode of a known code has the words of the code.
+        assert_eq!(Notification::parse(Cursor::new(&[3, 99])).unwrap().text(), Some("UPDATE message error"));
+    }
+
     #[test]
     fn a_refresh_names_its_family() {
         let refresh = RouteRefresh::parse(Cursor::new(&[0, 2, 1, 128])).unwrap();

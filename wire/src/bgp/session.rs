@@ -101,6 +101,13 @@ mod tests {
         ]
     }
 
+    //= RFC 6793 section 4.1
+    //# A BGP speaker that advertises such a capability to a particular peer, and receives from that peer the
+    //# advertisement of such a capability, MUST encode AS numbers as four-octet entities in both the AS_PATH
+    //# attribute and the AGGREGATOR attribute in the updates it sends to the peer and MUST assume that these
+    //# attributes in the updates received from the peer encode AS numbers as four-octet entities.
+    //= RFC 7911 section 5
+    //# The peer SHALL act accordingly in processing an UPDATE message related to a particular <AFI, SAFI>.
     #[test]
     fn path_identifiers_go_from_sender_to_receiver() {
         let (local, remote) = (open(1, 2), open(2, 3));
@@ -115,6 +122,11 @@ mod tests {
         assert_eq!((inbound.as_width, inbound.external), (AsWidth::Four, Some(false)));
     }
 
+    //= RFC 6793 section 4.1
+    //# A BGP speaker that advertises such a capability to a particular peer, and receives from that peer the
+    //# advertisement of such a capability, MUST encode AS numbers as four-octet entities in both the AS_PATH
+    //# attribute and the AGGREGATOR attribute in the updates it sends to the peer and MUST assume that these
+    //# attributes in the updates received from the peer encode AS numbers as four-octet entities.
     #[test]
     fn a_speaker_without_four_octets_narrows_the_paths() {
         let wide = open(0, 0);

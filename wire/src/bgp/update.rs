@@ -238,6 +238,10 @@ mod tests {
         assert_eq!(update.end_of_rib(), None);
     }
 
+    //= RFC 4724 section 4
+    //# The End-of-RIB marker MUST be sent by a BGP speaker to its peer once it completes the initial routing
+    //# update (including the case when there is no update to send) for an address family after the BGP
+    //# session is established.
     #[test]
     fn an_empty_update_ends_a_table() {
         let end_of_rib = |octets: &[u8]| Update::parse(Cursor::new(octets)).end_of_rib();

@@ -339,11 +339,13 @@ mod tests {
     }
 
     //= RFC 7606 section 3 (g)
-    //# If the MP_REACH_NLRI attribute or the MP_UNREACH_NLRI [RFC4760] attribute appears more than once in the
-    //# UPDATE message, then a NOTIFICATION message MUST be sent with the Error Subcode "Malformed Attribute List".
-    //# If any other attribute (whether recognized or unrecognized) appears more than once in an UPDATE message, then
-    //# all the occurrences of the attribute other than the first one SHALL be discarded and the UPDATE message will
-    //# continue to be processed.
+    //# If the MP_REACH_NLRI attribute or the MP_UNREACH_NLRI [RFC4760] attribute appears more than once in
+    //# the UPDATE message, then a NOTIFICATION message MUST be sent with the Error Subcode "Malformed
+    //# Attribute List".
+    //= RFC 7606 section 3 (g)
+    //# If any other attribute (whether recognized or unrecognized) appears more than once in an UPDATE
+    //# message, then all the occurrences of the attribute other than the first one SHALL be discarded and the
+    //# UPDATE message will continue to be processed.
     #[test]
     fn repetitions_are_discarded_or_reset() {
         let twice = with(&ORIGIN);
@@ -368,9 +370,10 @@ mod tests {
     }
 
     //= RFC 7606 section 3 (c)
-    //# If the value of either the Optional or Transitive bits in the Attribute Flags is in conflict with their
-    //# specified values, then the attribute MUST be treated as malformed and the "treat-as-withdraw" approach used,
-    //# unless the specification for the attribute mandates different handling for incorrect Attribute Flags.
+    //# If the value of either the Optional or Transitive bits in the Attribute Flags is in conflict with
+    //# their specified values, then the attribute MUST be treated as malformed and the "treat-as-withdraw"
+    //# approach used, unless the specification for the attribute mandates different handling for incorrect
+    //# Attribute Flags.
     #[test]
     fn conflicting_flags_withdraw() {
         let expected = [(Some(8), Verdict::Withdraw, Reason::BadAttributeFlags)];
@@ -378,6 +381,9 @@ mod tests {
         assert_eq!(found(&with(&[0xe0, 8, 4, 0, 0, 0, 1]), &Session::FOUR_OCTET), []);
     }
 
+    //= RFC 8654 section 3
+    //# Peers that wish to use the BGP Extended Message Capability MUST support error handling for BGP UPDATE
+    //# messages per [RFC7606].
     #[test]
     fn each_defect_has_its_verdict() {
         for (attribute, verdict, reason) in [
@@ -395,6 +401,9 @@ mod tests {
     }
 
     /// RFC 7606 section 7.5 and, for routers that reflect routes, 7.9 and 7.10.
+    //= RFC 4271 section 5.1.5
+    //# If it is contained in an UPDATE message that is received from an external peer, then this attribute
+    //# MUST be ignored by the receiving speaker, except in the case of BGP Confederations [RFC3065].
     #[test]
     fn internal_attributes_from_outside_are_discarded() {
         let external = Session { external: Some(true), ..Session::FOUR_OCTET };
@@ -406,6 +415,10 @@ mod tests {
     }
 
     /// RFC 7606 section 4: the total attribute length is what the NLRI are found by.
+    //= RFC 7606 section 4
+    //# In either of these cases, an error condition exists and the "treat-as-withdraw" approach MUST be used
+    //# (unless some other, more severe error is encountered dictating a stronger approach), and the Total
+    //# Attribute Length MUST be relied upon to enable the beginning of the NLRI field to be located.
     #[test]
     fn an_overrunning_attribute_withdraws_and_the_nlri_is_found() {
         let body = update_body(&with(&[0xc0, 8, 200, 0, 0, 0, 1]));

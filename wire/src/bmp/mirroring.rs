@@ -83,6 +83,8 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
+    //= RFC 7854 section 4.7
+    //# If the BGP Message TLV occurs in the Route Mirroring message, it MUST occur last in the list of TLVs.
     #[test]
     fn errored_messages_are_kept_in_their_place() {
         let keepalive = [&[0xff; 16][..], &[0, 19, 4]].concat();

@@ -136,6 +136,10 @@ mod tests {
         assert!(PeerDown::parse(Cursor::new(&body(&[2, 0x00])), 3).is_err());
     }
 
+    //= RFC 9069 section 5.2.1
+    //# If the TLV is included, then it MUST also be included in the Peer Down notification.
+    //= RFC 9069 section 5.3
+    //# The Peer Down notification MUST use reason code 6.
     #[test]
     fn reason_6_carries_the_table_name() {
         let octets = body(&[6, 0x00, 0x03, 0x00, 0x06, b'g', b'l', b'o', b'b', b'a', b'l']);

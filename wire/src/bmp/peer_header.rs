@@ -261,6 +261,8 @@ mod tests {
         assert_eq!(header.rib_view(), RibView::AdjRibInPost);
     }
 
+    //= RFC 9069 section 4.2
+    //# This MUST be set when a filter is applied to Loc-RIB routes sent to the BMP collector.
     #[test]
     fn bit_0x80_is_v_or_f_by_peer_type() {
         let mut octets = IPV4_POST;
@@ -276,6 +278,13 @@ mod tests {
         assert!(!parse(&octets).is_legacy_as_path());
     }
 
+    //= RFC 7854 section 5
+    //# Pre-policy routes MUST have their L flag clear in the BMP header (see Section 4), post-policy routes
+    //# MUST have their L flag set.
+    //= RFC 8671 section 5.1
+    //# The L flag MUST be set to 1 to indicate post-policy.
+    //= RFC 8671 section 5.2
+    //# The L flag MUST be set to 0 to indicate pre-policy.
     #[test]
     fn views_follow_o_and_l() {
         let mut octets = IPV4_POST;
@@ -288,6 +297,17 @@ mod tests {
             octets[1] = flags;
             assert_eq!(parse(&octets).rib_view(), view);
         }
+    }
+
+    //= RFC 7854 section 5
+    //# Otherwise, the BMP Timestamp field MUST be set to 0, indicating that time is not available.
+    #[test]
+    fn a_time_of_zero_is_none() {
+        let mut octets = IPV4_POST;
+        octets[34..].fill(0);
+        assert_eq!(parse(&octets).timestamp(), None);
+        octets[41] = 1;
+        assert_eq!(parse(&octets).timestamp(), Some((0, 1)));
     }
 
     #[test]

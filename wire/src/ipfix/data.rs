@@ -214,6 +214,9 @@ mod tests {
     }
 
     // RFC 7011 section 7.
+    //= RFC 7011 section 7
+    //# The octets carrying the length (either the first or the first three octets) MUST NOT be included in
+    //# the length of the Information Element.
     #[test]
     fn variable_fields_have_short_or_long_lengths() {
         let mut octets = std::vec![3, b'e', b't', b'h', 6, 0, 17, 255, 0x01, 0x00];

@@ -293,6 +293,12 @@ mod tests {
         first
     }
 
+    //= RFC 7011 section 3.2
+    //# If this bit is zero, the Information Element identifier identifies an Information Element in
+    //# [IANA-IPFIX], and the four-octet Enterprise Number field MUST NOT be present.
+    //= RFC 7011 section 3.2
+    //# If this bit is one, the Information Element identifier identifies an enterprise-specific Information
+    //# Element, and the Enterprise Number field MUST be present.
     #[test]
     fn a_template_lists_its_fields_with_enterprise_and_place() {
         let octets = [
@@ -335,6 +341,8 @@ mod tests {
         );
     }
 
+    //= RFC 7011 section 9
+    //# The Collecting Process MUST accept padding in Data Records and Template Records.
     #[test]
     fn an_id_of_zero_is_padding_or_the_end() {
         assert!(templates(SetKind::Templates, &[0; 9]).next().is_none());
@@ -368,6 +376,8 @@ mod tests {
         }
     }
 
+    //= RFC 7011 section 3.4.2.2
+    //# The Scope Field Count MUST NOT be zero.
     #[test]
     fn scope_counts_are_one_to_the_field_count() {
         for (scope_count, bad) in [(0, true), (1, false), (2, true)] {

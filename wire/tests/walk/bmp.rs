@@ -194,6 +194,22 @@ impl Found {
                 }
             }
         }
+        if let Value::Engineering(descriptors) = value {
+            descriptors.for_each(|descriptor| self.debug(descriptor));
+        }
+        if let Value::PeLabels(labels) = value {
+            labels.for_each(|label| self.debug(label));
+        }
+        if let Value::BgpsecPath(path) = value {
+            let signatures = path.blocks().flat_map(|block| block.signatures());
+            self.debug((path.segments().count(), signatures.count()));
+        }
+        if let Value::DomainPath(path) = value {
+            path.for_each(|domain| self.print(domain));
+        }
+        if let Value::ServicePath(path) = value {
+            path.for_each(|tlv| self.debug(tlv));
+        }
         if let Value::AttrSet(set) = value {
             self.debug(set.attributes.flatten().count());
         }

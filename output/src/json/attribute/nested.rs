@@ -319,6 +319,6 @@ mod tests {
     #[test]
     fn what_has_no_type_is_its_octets() {
         assert_eq!(written(0xc0, 39, &[1, 2]), json!({"attr39": "0102"}));
-        assert_eq!(written(0x80, 24, &[7]), json!({"attr24": "07"}));
+        assert_eq!(written(0xc0, 41, &[7]), json!({"attr41": "07"}));
     }
 }
