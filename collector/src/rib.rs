@@ -1,25 +1,29 @@
 //! The routes of one router: changes of BMP sessions in, longest prefixes and chosen paths out. One a router.
 //!
 //! ```text
-//! announce, withdraw --> table (default, VRF by RD) --> trie: prefix --> paths of (peer, view, family, path id)
-//! peer down: one generation higher, freed by `sweep` in slices            |--> attributes, interned
-//! lookup: addresses, a batch at a time --> longest prefix with a path that counts --> the path chosen
+//! announce, withdraw --> table (default, VRF by RD) --> index: prefix --> paths of (peer, view, family, path id)
+//! peer down: one generation higher, freed by `sweep` in slices       |      |--> attributes, interned
+//!                                                                    v
+//! lookup: addresses, a batch at a time --> trie or direct table: longest prefix with a path that counts --> path chosen
 //! ```
 //! Bounded by [`RibLimits`]; never touches octets of BMP, never makes rows.
 
 pub mod attributes;
+mod change;
 mod lookup;
 pub mod path;
+mod index;
+mod choice;
 pub mod peer;
 mod direct;
-pub mod prefix;
+mod strides;
+mod prefix;
 pub mod table;
 mod saved;
 
 use wire::bgp::{Family, IpVersion, Prefix};
 use wire::bmp::RibView;
 
-use crate::ledger::RibEnd;
 use crate::schema::{PickedBy, Side};
 use crate::settings::Settings;
 
@@ -29,8 +33,8 @@ pub use peer::{Peer, PeerFacts, PeerId, PeerKey, Peers, Standing};
 pub use table::{TableId, TableKey, Tables};
 
 use attributes::Stamp;
-use path::{Labels, PathKey, Paths};
-use peer::view_index;
+use choice::Choice;
+use path::Paths;
 
 /// How often it is worked out whether a dump is running, ns.
 const REFRESH_NS: u64 = 1_000_000_000;
@@ -157,6 +161,9 @@ pub struct Rib {
     refreshed_ns: u64,
     /// When the next stale generation of a peer that came back ends.
     old_until: Option<u64>,
+    /// Whether every path held is live; `None`: to be worked out.
+    settled: Option<bool>,
+    choice: Choice,
 }
 
 impl Rib {
@@ -223,6 +230,7 @@ impl Rib {
     pub fn add_peer(&mut self, facts: PeerFacts, session: u64, limits: &RibLimits) -> PeerId {
         self.tables.hold(facts.table);
         let before = self.peers.lost_table(&facts.key);
+        self.settled = None;
         let (id, until) = self.peers.add(facts, session, limits.stale_ns);
         self.old_until = [self.old_until, until].into_iter().flatten().min();
         if let Some(table) = before {
@@ -233,6 +241,7 @@ impl Rib {
 
     /// All routes of some views of a peer are gone: O(1), freed by [`Rib::sweep`].
     pub fn peer_down(&mut self, peer: PeerId, views: impl Iterator<Item = RibView>) {
+        self.settled = None;
         if self.peers.down(peer, views) {
             self.start_sweep();
         }
@@ -241,11 +250,13 @@ impl Rib {
     /// The session of a peer was lost: its routes are stale from now on.
     pub fn lose_peer(&mut self, peer: PeerId, now_ns: u64) {
         self.peers.lose(peer, now_ns);
+        self.settled = None;
     }
 
     /// A peer will not come back: its routes are gone, its place is free once they are freed.
     pub fn remove_peer(&mut self, peer: PeerId) {
         let Some(table) = self.peers.get(peer).map(|peer| peer.facts.table) else { return };
+        self.settled = None;
         if self.peers.remove(peer) {
             self.start_sweep();
         }
@@ -270,81 +281,6 @@ impl Rib {
         &mut self.attributes
     }
 
-    /// A route is new or replaces the one with the same peer, view, family, path id and prefix.
-    pub fn announce(&mut self, route: &Route<'_>, attributes: InternedId, limits: &RibLimits) -> RibEnd {
-        let Some(peer) = self.peers.get(route.peer) else { return RibEnd::Absent };
-        let (own_table, key) = (peer.facts.table, key(route));
-        let generation = peer.views.get(usize::from(key.view)).map_or(0, |view| view.generation);
-        let table = match route.rd.filter(|rd| *rd != [0; 8]) {
-            None => own_table,
-            Some(rd) => match self.tables.resolve(TableKey::Distinguisher(rd), limits.tables) {
-                Some(table) => table,
-                None => return RibEnd::TooManyTables,
-            },
-        };
-        let Some(labels) = self.labels(route.labels, limits) else {
-            self.release_table(table);
-            return RibEnd::TooManyAttributes;
-        };
-        let Some(trie) = self.tables.get(table).map(|table| table.trie(route.prefix.version)) else {
-            return RibEnd::Absent;
-        };
-        let known = trie.find(&route.prefix, &self.paths);
-        if let Some(path) =
-            known.and_then(|prefix| self.paths.find(prefix, key)).and_then(|id| self.paths.get_mut(id))
-        {
-            self.attributes.hold(attributes);
-            let before = std::mem::replace(&mut path.attributes, attributes);
-            let labels_before = std::mem::replace(&mut path.labels, labels);
-            path.generation = generation;
-            path.stamps = Default::default();
-            self.attributes.release(before);
-            self.release_labels(labels_before);
-            return RibEnd::Replaced;
-        }
-        if self.paths.held() >= limits.paths {
-            self.release_labels(labels);
-            self.release_table(table);
-            return RibEnd::TooManyPaths;
-        }
-        let prefix = match known {
-            Some(prefix) => prefix,
-            None => match self.paths.add_prefix(route.prefix, table) {
-                Some(prefix) => {
-                    self.tables.insert(table, &route.prefix, prefix, &self.paths);
-                    prefix
-                }
-                None => {
-                    self.release_labels(labels);
-                    self.release_table(table);
-                    return RibEnd::TooManyPaths;
-                }
-            },
-        };
-        self.attributes.hold(attributes);
-        self.paths.add(prefix, key, generation, attributes, labels);
-        self.peers.path_made(route.peer.0);
-        RibEnd::Stored
-    }
-
-    /// A route is gone.
-    pub fn withdraw(&mut self, route: &Route<'_>) -> RibEnd {
-        let Some(peer) = self.peers.get(route.peer) else { return RibEnd::Absent };
-        let table = match route.rd.filter(|rd| *rd != [0; 8]) {
-            None => Some(peer.facts.table),
-            Some(rd) => self.tables.find(TableKey::Distinguisher(rd)),
-        };
-        let trie =
-            table.and_then(|table| self.tables.get(table)).map(|table| table.trie(route.prefix.version));
-        let path = trie
-            .and_then(|trie| trie.find(&route.prefix, &self.paths))
-            .and_then(|prefix| self.paths.find(prefix, key(route)));
-        let Some(id) = path else { return RibEnd::Absent };
-        let counted = self.standing(id) != Standing::Dead;
-        self.free(id);
-        if counted { RibEnd::Withdrawn } else { RibEnd::Absent }
-    }
-
     /// Routes of a family arrive (`ended` false), or the router says that it has told them all (End-of-RIB).
     pub fn dump(&mut self, peer: PeerId, view: RibView, family: Family, ended: bool, now_ns: u64) {
         if self.peers.dump(peer, view, family, ended, now_ns) {
@@ -365,67 +301,21 @@ impl Rib {
         }
     }
 
-    /// Finds the path of each address: that of the longest prefix that has one which counts. `found` gets one entry
-    /// for each address, as far as it has room.
-    pub fn lookup(&mut self, asked: &Asked<'_>, found: &mut [Option<Found>]) {
-        let mut next_hops = asked.next_hops.iter();
-        for (addresses, found) in
-            asked.addresses.chunks(lookup::SIDE_BY_SIDE).zip(found.chunks_mut(lookup::SIDE_BY_SIDE))
-        {
-            let mut keys = [None; lookup::SIDE_BY_SIDE];
-            for (key, address) in keys.iter_mut().zip(addresses) {
-                let address = match asked.version {
-                    IpVersion::V4 => address << 96,
-                    IpVersion::V6 => *address,
-                };
-                *key = Some(Lookup {
-                    table: asked.table,
-                    version: asked.version,
-                    address: address.to_be_bytes(),
-                    next_hop: next_hops.next().copied().filter(|next_hop| *next_hop != [0; 16]),
-                });
-            }
-            let fast = lookup::side_by_side(&keys, &self.tables, &self.paths, &self.peers);
-            for ((key, fast), found) in keys.iter().zip(fast).zip(found) {
-                *found = match (key, fast) {
-                    (Some(_), lookup::Outcome::Found(found)) => Some(found),
-                    // Several paths, or only dead ones: to be gone through one by one.
-                    (Some(key), lookup::Outcome::Choose) => self.find(key),
-                    (None, _) | (_, lookup::Outcome::Nothing) => None,
-                };
-            }
-        }
-    }
-
-    /// Finds the path of one key.
-    pub fn find(&mut self, key: &Lookup) -> Option<Found> {
-        let trie = self.tables.get(key.table)?.trie(key.version);
-        let mut below = u8::MAX;
-        loop {
-            let prefix = trie.longest(&key.address, below, &self.paths)?;
-            if let Some((path, picked_by, standing)) =
-                self.paths.choose(prefix, key.next_hop, &self.peers, &self.attributes)
-            {
-                return Some(Found { path, picked_by, stale: standing == Standing::Stale });
-            }
-            // All its paths are dead: the next shorter prefix.
-            below = prefix::Prefixes::prefix(&self.paths, prefix)?.length;
-        }
-    }
-
     /// Everything about a path. `None`: there is none at this id.
     #[must_use]
     pub fn view(&self, id: PathId) -> Option<PathView<'_>> {
         let path = self.paths.get(id)?;
-        let peer = self.peers.list.get(path.key.peer as usize)?;
+        let (prefix, table) = self.paths.prefix(id.0)?;
+        let key = path.key();
+        let peer = self.peers.list.get(key.peer as usize)?;
         Some(PathView {
-            prefix: prefix::Prefixes::prefix(&self.paths, path.prefix)?,
-            table: self.tables.key(self.paths.table(path.prefix)?)?,
+            prefix,
+            table: self.tables.key(table)?,
             peer: &peer.facts,
             session: peer.session,
-            view: peer::view_at(path.key.view)?,
-            safi: path.key.safi,
-            path_id: path.key.path_id,
+            view: peer::view_at(key.view)?,
+            safi: key.safi,
+            path_id: key.path_id,
             attributes: self.attributes.octets(path.attributes).unwrap_or(&[]),
             standing: self.standing(id),
         })
@@ -446,8 +336,7 @@ impl Rib {
 
     /// The paths of exactly this prefix in a table.
     pub fn paths_of(&self, table: TableId, prefix: &Prefix) -> impl Iterator<Item = PathId> {
-        let trie = self.tables.get(table).map(|table| table.trie(prefix.version));
-        let id = trie.and_then(|trie| trie.find(prefix, &self.paths));
+        let id = self.paths.find_prefix(table, prefix);
         id.into_iter().flat_map(|id| self.paths.of(id))
     }
 
@@ -497,54 +386,22 @@ impl Rib {
             }
         }
         self.sweep_left -= n;
+        if n > 0 && self.sweep_left == 0 {
+            self.settled = None;
+        }
         self.sweep_left > 0
     }
 
     fn start_sweep(&mut self) {
         self.sweep_left = self.paths.places();
+        self.settled = None;
     }
 
     fn standing(&self, id: PathId) -> Standing {
-        self.paths
-            .get(id)
-            .map_or(Standing::Dead, |path| self.peers.standing(path.key.peer, path.key.view, path.generation))
-    }
-
-    fn free(&mut self, id: PathId) {
-        let Some(of) = self.paths.get(id).map(|path| path.prefix) else { return };
-        let prefix = prefix::Prefixes::prefix(&self.paths, of);
-        let table = self.paths.table(of);
-        let Some((path, empty)) = self.paths.remove(id) else { return };
-        if empty && let (Some(prefix), Some(table)) = (prefix, table) {
-            self.tables.remove(table, &prefix, &self.paths);
-        }
-        self.attributes.release(path.attributes);
-        self.release_labels(path.labels);
-        self.peers.path_freed(path.key.peer);
-    }
-
-    /// Labels as a path holds them. `None`: no room for another stack.
-    fn labels(&mut self, labels: &[u8], limits: &RibLimits) -> Option<Labels> {
-        if labels.is_empty() {
-            return Some(Labels::NONE);
-        }
-        if let Ok(label) = <[u8; 3]>::try_from(labels) {
-            return Some(Labels::one(label));
-        }
-        let left = limits.attribute_octets.saturating_sub(self.attributes.held_octets());
-        self.stacks.intern(labels, left).ok().map(Labels::stack)
-    }
-
-    fn release_labels(&mut self, labels: Labels) {
-        if let Some(id) = labels.stack_id() {
-            self.stacks.release(id);
-        }
-    }
-
-    /// A table that was made for a route which then found no room.
-    fn release_table(&mut self, table: TableId) {
-        self.tables.hold(table);
-        self.tables.release(table);
+        self.paths.get(id).map_or(Standing::Dead, |path| {
+            let key = path.key();
+            self.peers.standing(key.peer, key.view, path.generation)
+        })
     }
 
     fn refresh_dumps(&mut self, now_ns: u64) {
@@ -553,9 +410,4 @@ impl Rib {
             *running = self.peers.is_dump_running(afi, self.opened_ns, now_ns);
         }
     }
-}
-
-fn key(route: &Route<'_>) -> PathKey {
-    let view = u8::try_from(view_index(route.view)).unwrap_or(u8::MAX);
-    PathKey { peer: route.peer.0, view, safi: route.family.safi, path_id: route.path_id }
 }

@@ -1,27 +1,32 @@
 //! IPv4 addresses in, the longest prefix that covers each out, in one or two reads: a table of 2^24 entries, one for
 //! each leading 24 bits, and blocks of 256 for those below which longer prefixes live (DIR-24-8, Gupta, Lin and
-//! McKeown, 1998). A copy of what a trie holds, for tables large enough to be worth it.
+//! McKeown, 1998). For tables large enough to be worth it.
 //!
-//! Prefixes of fewer than [`SHORTEST`] bits are not here: one of them would fill millions of entries at once. The
-//! trie's first node knows them. Untouched parts of the table are never written, so they take no memory.
+//! Prefixes of fewer than [`SHORTEST`] bits would fill millions of entries at once: they stand in a small table of
+//! their own. Untouched parts of the large one are never written, so they take no memory.
 
 use wire::bgp::Prefix;
 
-use super::prefix::{PrefixId, Prefixes};
+use super::path::{Paths, PrefixId};
+use super::table::TableId;
 
-/// Bits of the shortest prefix held here: it fills 65,536 entries.
-pub(super) const SHORTEST: u8 = 8;
+/// Bits of the shortest prefix in the large table: it fills 65,536 entries.
+const SHORTEST: u8 = 8;
 /// Marks an entry that is the number of a block.
 const BLOCK: u32 = 1 << 31;
-/// Entries of a block.
+/// Entries of the large table and of a block.
+const ENTRIES: usize = 1 << 24;
 const BLOCK_ENTRIES: usize = 256;
 
 /// The table. An entry is 0, a prefix's id plus 1, or the number of a block.
 #[derive(Debug)]
-pub(super) struct Direct {
-    entries: Vec<u32>,
+pub(crate) struct Direct {
+    entries: Box<[u32; ENTRIES]>,
     blocks: Vec<Block>,
     free: Vec<u32>,
+    /// The longest prefix of fewer than [`SHORTEST`] bits, by the first octet.
+    short: [u32; 1 << SHORTEST],
+    held: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -33,43 +38,84 @@ struct Block {
 
 impl Direct {
     /// An empty table.
-    pub(super) fn new() -> Self {
-        Self { entries: vec![0; 1 << 24], blocks: Vec::new(), free: Vec::new() }
+    pub(super) fn new() -> Option<Self> {
+        let entries = vec![0; ENTRIES].into_boxed_slice().try_into().ok()?;
+        Some(Self { entries, blocks: Vec::new(), free: Vec::new(), short: [0; 1 << SHORTEST], held: 0 })
     }
 
-    /// The longest prefix of at least [`SHORTEST`] bits that covers an address.
+    /// Prefixes in it.
+    pub(super) const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// The longest prefixes of some addresses, [`NONE`](super::path::NONE) for those that have none.
     #[inline]
-    pub(super) fn longest(&self, address: [u8; 4]) -> Option<PrefixId> {
-        let [a, b, c, d] = address;
-        let entry = *self.entries.get(u32::from_be_bytes([0, a, b, c]) as usize)?;
-        if entry & BLOCK == 0 {
-            return id(entry);
+    pub(super) fn longest(&self, addresses: impl Iterator<Item = u32> + Clone, to: &mut [u32]) {
+        let entries = &*self.entries;
+        let mut is_plain = true;
+        for (address, to) in addresses.clone().zip(&mut *to) {
+            let entry = entries.get((address >> 8) as usize).copied().unwrap_or(0);
+            is_plain &= entry & BLOCK == 0 && entry != 0;
+            // What is 0 becomes NONE.
+            *to = entry.wrapping_sub(1);
         }
-        let block = self.blocks.get((entry & !BLOCK) as usize)?;
-        id(*block.entries.get(usize::from(d))?)
+        if is_plain {
+            return;
+        }
+        for (address, to) in addresses.zip(to) {
+            let entry = to.wrapping_add(1);
+            if entry & BLOCK != 0 || entry == 0 {
+                *to = self.other(entry, address);
+            }
+        }
+    }
+
+    /// The longest prefix of an address whose entry is none or a block.
+    fn other(&self, entry: u32, address: u32) -> u32 {
+        let [first, .., last] = address.to_be_bytes();
+        let in_block = if entry & BLOCK == 0 {
+            0
+        } else {
+            let block = self.blocks.get((entry & !BLOCK) as usize);
+            block.and_then(|block| block.entries.get(usize::from(last))).copied().unwrap_or(0)
+        };
+        match in_block {
+            0 => self.short.get(usize::from(first)).copied().unwrap_or(0).wrapping_sub(1),
+            entry => entry.wrapping_sub(1),
+        }
     }
 
     /// Writes a prefix over the shorter ones that it lies in.
-    pub(super) fn insert(&mut self, prefix: &Prefix, id: PrefixId, prefixes: &impl Prefixes) {
-        let gives_way = |entry| length_of(entry, prefixes) <= prefix.length;
-        if prefix.length <= 24 {
-            return self.write(prefix, id.0 + 1, gives_way);
-        }
-        if let Some(block) = self.block(prefix) {
+    pub(super) fn insert(&mut self, prefix: &Prefix, id: PrefixId, paths: &Paths) {
+        self.held += 1;
+        let (value, length) = (id.0 + 1, prefix.length);
+        // The same prefix stands in many neighbours.
+        let mut known = (0, true);
+        self.write(prefix, value, |entry| {
+            if entry != known.0 {
+                known = (entry, paths.length(entry.wrapping_sub(1)) <= length);
+            }
+            known.1
+        });
+        if length > 24
+            && let Some(block) = self.block(prefix)
+        {
             block.longer += 1;
-            put(range(block, prefix), id.0 + 1, gives_way);
         }
     }
 
-    /// Writes over a prefix the next shorter one that covers it.
-    pub(super) fn remove(&mut self, prefix: &Prefix, id: PrefixId, shorter: Option<PrefixId>) {
+    /// Takes a prefix out whose place may be free already: writes the next shorter one over it.
+    pub(super) fn remove(&mut self, prefix: &Prefix, id: PrefixId, table: TableId, paths: &Paths) {
+        self.held = self.held.saturating_sub(1);
+        let bits = u128::from_be_bytes(prefix.octets);
+        let least = if prefix.length < SHORTEST { 0 } else { SHORTEST };
+        let shorter = paths.longest_below(table, prefix.version, bits, least, prefix.length);
         let value = shorter.map_or(0, |shorter| shorter.0 + 1);
-        let gives_way = |entry| entry == id.0 + 1;
+        self.write(prefix, value, |entry| entry == id.0 + 1);
         if prefix.length <= 24 {
-            return self.write(prefix, value, gives_way);
+            return;
         }
         let Some(block) = self.block(prefix) else { return };
-        put(range(block, prefix), value, gives_way);
         block.longer = block.longer.saturating_sub(1);
         if block.longer > 0 {
             return;
@@ -84,19 +130,35 @@ impl Direct {
 
     /// Octets that the table takes if all of it is touched.
     pub(super) const fn octets(&self) -> usize {
-        self.entries.len() * size_of::<u32>() + self.blocks.len() * size_of::<Block>()
+        size_of::<Self>() + ENTRIES * size_of::<u32>() + self.blocks.capacity() * size_of::<Block>()
     }
 
-    /// Puts `value` into every entry of a prefix of at most 24 bits that `gives_way`.
-    fn write(&mut self, prefix: &Prefix, value: u32, gives_way: impl Fn(u32) -> bool) {
+    /// Puts `value` into every entry of a prefix that `gives_way`.
+    fn write(&mut self, prefix: &Prefix, value: u32, mut gives_way: impl FnMut(u32) -> bool) {
+        let mut put = |entries: &mut [u32]| {
+            entries.iter_mut().filter(|entry| gives_way(**entry)).for_each(|entry| *entry = value);
+        };
+        if prefix.length < SHORTEST {
+            let [first, ..] = prefix.octets;
+            let end = usize::from(first) + (1 << (SHORTEST - prefix.length));
+            return put(self.short.get_mut(usize::from(first)..end).unwrap_or_default());
+        }
+        if prefix.length > 24 {
+            let [.., first] = u32::to_be_bytes(address(prefix));
+            let end = usize::from(first) + (1 << 32_u8.saturating_sub(prefix.length));
+            if let Some(block) = self.block(prefix) {
+                put(block.entries.get_mut(usize::from(first)..end).unwrap_or_default());
+            }
+            return;
+        }
         let first = leading(prefix);
-        let end = first + (1 << 24_u8.saturating_sub(prefix.length));
+        let end = first + (1 << (24 - prefix.length));
         for entry in self.entries.get_mut(first..end).unwrap_or_default() {
             match *entry & BLOCK {
-                0 => put(std::slice::from_mut(entry), value, &gives_way),
+                0 => put(std::slice::from_mut(entry)),
                 _ => {
                     if let Some(block) = self.blocks.get_mut((*entry & !BLOCK) as usize) {
-                        put(&mut block.entries, value, &gives_way);
+                        put(&mut block.entries);
                     }
                 }
             }
@@ -124,28 +186,13 @@ impl Direct {
     }
 }
 
+/// The address of a prefix.
+const fn address(prefix: &Prefix) -> u32 {
+    let [a, b, c, d, ..] = prefix.octets;
+    u32::from_be_bytes([a, b, c, d])
+}
+
 /// The entry of a prefix's leading 24 bits.
 const fn leading(prefix: &Prefix) -> usize {
-    let [a, b, c, ..] = prefix.octets;
-    u32::from_be_bytes([0, a, b, c]) as usize
-}
-
-/// The entries that a prefix of more than 24 bits has in its block.
-fn range<'a>(block: &'a mut Block, prefix: &Prefix) -> &'a mut [u32] {
-    let [_, _, _, first, ..] = prefix.octets;
-    let first = usize::from(first);
-    block.entries.get_mut(first..first + (1 << 32_u8.saturating_sub(prefix.length))).unwrap_or_default()
-}
-
-fn put(entries: &mut [u32], value: u32, gives_way: impl Fn(u32) -> bool) {
-    entries.iter_mut().filter(|entry| gives_way(**entry)).for_each(|entry| *entry = value);
-}
-
-fn id(entry: u32) -> Option<PrefixId> {
-    entry.checked_sub(1).map(PrefixId)
-}
-
-/// Bits of the prefix that an entry names; 0 for none.
-fn length_of(entry: u32, prefixes: &impl Prefixes) -> u8 {
-    id(entry).and_then(|id| prefixes.prefix(id)).map_or(0, |prefix| prefix.length)
+    (address(prefix) >> 8) as usize
 }

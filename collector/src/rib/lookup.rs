@@ -1,103 +1,98 @@
-//! Many look-ups side by side: keys in, paths out. Each step is taken for all keys before the next one, so that the
-//! memory that one key waits for is fetched while the others are looked at: a large RIB is in no cache.
+//! Addresses in, paths out, many side by side: a large RIB is in no cache, so each step is taken for all addresses
+//! before the next one.
+//!
+//! Nearly always the longest prefix has one path, and that path is live. A bit for each prefix says the former; that
+//! every path held is live is worked out once after each event of a peer. Then no path is read at all.
 
-use wire::bgp::Prefix;
+use wire::bgp::IpVersion;
 
-use super::path::{Paths, view_preference};
+use super::attributes::Interned;
+use super::choice::Choice;
+use super::path::{NONE, PathId, Paths, PrefixId};
 use super::peer::{Peers, Standing};
-use super::prefix::{self, PrefixId, Prefixes, Step, Trie};
-use super::table::Tables;
-use super::{Found, Lookup};
+use super::prefix::SIDE_BY_SIDE;
+use super::{Asked, Found, Lookup, Rib, TableId};
 use crate::schema::PickedBy;
 
-/// Keys that are looked up side by side.
-pub(super) const SIDE_BY_SIDE: usize = 32;
-/// Octets of the longest address, and one step more for prefixes of its full length.
-const STEPS: usize = 17;
-/// No prefix.
-const NONE: u32 = u32::MAX;
-
-/// What came of one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The only path of the longest prefix, which counts.
-    Found(Found),
-    /// The longest prefix has several paths, or none that counts.
-    Choose,
-    /// No prefix covers the address.
-    Nothing,
-}
-
-/// One key on its way down.
-#[derive(Clone, Copy)]
-struct Way<'a> {
-    trie: Option<&'a Trie>,
-    node: u32,
-    best: u32,
-    leaf: Option<PrefixId>,
-}
-
-/// Looks up to [`SIDE_BY_SIDE`] keys up.
-pub(super) fn side_by_side(
-    keys: &[Option<Lookup>],
-    tables: &Tables,
-    paths: &Paths,
-    peers: &Peers,
-) -> [Outcome; SIDE_BY_SIDE] {
-    let mut ways = [Way { trie: None, node: 0, best: NONE, leaf: None }; SIDE_BY_SIDE];
-    for (way, key) in ways.iter_mut().zip(keys) {
-        let table = key.and_then(|key| Some((tables.get(key.table)?, key.version)));
-        way.trie = table.map(|(table, version)| table.trie(version));
-    }
-    for (way, key) in ways.iter_mut().zip(keys) {
-        if let (Some(trie), Some(key)) = (way.trie, key)
-            && trie.is_direct()
-        {
-            way.best = trie.direct(&key.address, paths).map_or(NONE, |id| id.0);
-            way.trie = None;
-        }
-    }
-    for depth in 0..STEPS {
-        let mut is_over = true;
-        for (way, key) in ways.iter_mut().zip(keys) {
-            let (Some(trie), Some(key)) = (way.trie, key) else { continue };
-            match trie.step(way.node, depth, &key.address, &mut way.best) {
-                Step::Node(node) => {
-                    way.node = node;
-                    is_over = false;
-                }
-                Step::Leaf(leaf) => (way.trie, way.leaf) = (None, Some(leaf)),
-                Step::End => way.trie = None,
+impl Rib {
+    /// Finds the path of each address: that of the longest prefix that has one which counts. `found` gets one entry
+    /// for each address, as far as it has room.
+    pub fn lookup(&mut self, asked: &Asked<'_>, found: &mut [Option<Found>]) {
+        let is_settled = self.is_settled();
+        let Self { tables, paths, peers, attributes, choice, .. } = self;
+        let Some(table) = tables.get(asked.table) else { return found.fill(None) };
+        let trie = table.trie(asked.version);
+        let mut chooser =
+            Chooser { table: asked.table, version: asked.version, paths, peers, attributes, choice };
+        let chunks = asked.addresses.chunks(SIDE_BY_SIDE).zip(found.chunks_mut(SIDE_BY_SIDE));
+        for (nth, (addresses, found)) in chunks.enumerate() {
+            let ids = trie.longest(asked.version, addresses, paths);
+            let plain = paths.plain();
+            let mut rest = 0_u32;
+            for (row, ((id, found), _)) in ids.iter().zip(&mut *found).zip(addresses).enumerate() {
+                let word = plain.get(*id as usize / 64).copied().unwrap_or(0);
+                let is_plain = is_settled && word >> (id % 64) & 1 != 0;
+                *found =
+                    is_plain.then_some(Found { path: PathId(*id), picked_by: PickedBy::Only, stale: false });
+                rest |= u32::from(!is_plain && *id != NONE) << row;
             }
-        }
-        if is_over {
-            break;
-        }
-    }
-    for (way, key) in ways.iter_mut().zip(keys) {
-        let covers = |prefix: Prefix| key.is_some_and(|key| prefix::covers_address(&prefix, &key.address));
-        if let Some(leaf) = way.leaf
-            && paths.prefix(leaf).is_some_and(covers)
-        {
-            way.best = leaf.0;
-        }
-    }
-    let only = ways.map(|way| paths.only(PrefixId(way.best)));
-    let mut outcomes = [Outcome::Nothing; SIDE_BY_SIDE];
-    for ((outcome, way), only) in outcomes.iter_mut().zip(ways).zip(only) {
-        *outcome = match only {
-            _ if way.best == NONE => Outcome::Nothing,
-            Some((path, peer, view, generation)) if view_preference(view).is_some() => {
-                match peers.standing(peer, view, generation) {
-                    Standing::Dead => Outcome::Choose,
-                    standing @ (Standing::Live | Standing::Stale) => {
-                        let stale = standing == Standing::Stale;
-                        Outcome::Found(Found { path, picked_by: PickedBy::Only, stale })
-                    }
+            while rest != 0 {
+                let row = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let next_hop = asked.next_hops.get(nth * SIDE_BY_SIDE + row).copied();
+                let next_hop = next_hop.filter(|next_hop| *next_hop != [0; 16]);
+                if let (Some(id), Some(address), Some(found)) =
+                    (ids.get(row), addresses.get(row), found.get_mut(row))
+                {
+                    *found = chooser.choose(PrefixId(*id), *address, next_hop);
                 }
             }
-            Some(_) | None => Outcome::Choose,
-        };
+        }
     }
-    outcomes
+
+    /// Finds the path of one key.
+    pub fn find(&mut self, key: &Lookup) -> Option<Found> {
+        let address = u128::from_be_bytes(key.address);
+        let address = if key.version == IpVersion::V4 { address >> 96 } else { address };
+        let next_hops = [key.next_hop.unwrap_or_default()];
+        let mut found = [None];
+        let asked =
+            Asked { table: key.table, version: key.version, addresses: &[address], next_hops: &next_hops };
+        self.lookup(&asked, &mut found);
+        let [found] = found;
+        found
+    }
+
+    /// Whether every path held is live: no peer and no view of one is stale, and nothing dead waits to be freed.
+    fn is_settled(&mut self) -> bool {
+        let (left, peers) = (self.sweep_left, &self.peers);
+        *self.settled.get_or_insert_with(|| left == 0 && peers.are_all_live())
+    }
+}
+
+/// The choice among the paths of prefixes of one table, where there is one to be made.
+struct Chooser<'a> {
+    table: TableId,
+    version: IpVersion,
+    paths: &'a Paths,
+    peers: &'a Peers,
+    attributes: &'a Interned,
+    choice: &'a mut Choice,
+}
+
+impl Chooser<'_> {
+    /// The path of the longest prefix that has one which counts; `prefix` is the longest of all.
+    fn choose(&mut self, mut prefix: PrefixId, address: u128, next_hop: Option<[u8; 16]>) -> Option<Found> {
+        let address = if self.version == IpVersion::V4 { address << 96 } else { address };
+        loop {
+            if let Some((path, picked_by, standing)) =
+                self.choice.choose(prefix, self.paths, next_hop, self.peers, self.attributes)
+            {
+                return Some(Found { path, picked_by, stale: standing == Standing::Stale });
+            }
+            // All its paths are dead: the next shorter prefix.
+            let below = self.paths.length(prefix.0);
+            prefix = self.paths.longest_below(self.table, self.version, address, 0, below)?;
+        }
+    }
 }

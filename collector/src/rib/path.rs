@@ -1,23 +1,28 @@
-//! Paths of prefixes, and the choice among them: a prefix has a list of paths, each of a peer, a view, a family
-//! and a path identifier. Knows nothing of tables and tries.
+//! Prefixes of all tables of a router and their paths, in places of one line of memory each. A prefix has its own
+//! place, in which its first path stands too; further paths of it have places of their own, one linked to the next.
+//! Knows nothing of tries and of which path is chosen.
 
-use wire::bgp::Prefix;
-use wire::bmp::RibView;
+use wire::bgp::{IpVersion, Prefix};
 
-use super::attributes::{Interned, InternedId, Rank, Stamp};
-use super::peer::{Peers, Standing, view_at};
-use super::prefix::{MAX_PREFIXES, PrefixId, Prefixes};
+use super::attributes::{Interned, InternedId, Stamp};
+use super::choice::view_preference;
+use super::index::Index;
 use super::table::TableId;
-use crate::schema::PickedBy;
 
-/// No path, no prefix, no label.
-const NONE: u32 = u32::MAX;
+/// No place, no label.
+pub(crate) const NONE: u32 = u32::MAX;
+/// Places that ids can name: one bit is left to those who keep ids.
+const MAX_PLACES: usize = 1 << 31;
 /// Marks labels as an entry of the interned label stacks; a single label is its 3 octets.
 const STACK: u32 = 1 << 31;
 
-/// Names a path of a router's RIB.
+/// Names a path of a router's RIB: its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PathId(pub(crate) u32);
+
+/// Names a prefix of a router's RIB: its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PrefixId(pub(crate) u32);
 
 /// What tells the paths of one prefix apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,43 +69,106 @@ impl Labels {
     }
 }
 
-/// One path.
-#[derive(Debug)]
-pub(crate) struct Path {
-    pub(crate) key: PathKey,
-    pub(crate) prefix: PrefixId,
+/// The place is of IPv6.
+const IPV6: u8 = 1;
+/// A prefix stands here.
+const PREFIX: u8 = 2;
+/// A path stands here.
+const PATH: u8 = 4;
+/// The path has an ADD-PATH identifier.
+const PATH_ID: u8 = 8;
+
+/// One place: a prefix with its first path, if that is still there, or a further path. Free without either.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Place {
+    octets: [u8; 16],
+    length: u8,
+    flags: u8,
+    view: u8,
+    safi: u8,
+    table: u32,
+    /// The next path of the same prefix.
+    next: u32,
+    peer: u32,
+    path_id: u32,
     pub(crate) generation: u32,
     pub(crate) attributes: InternedId,
     pub(crate) labels: Labels,
-    next: u32,
     /// Its key in the dictionary of the last batch that it was written to, by side.
     pub(crate) stamps: [Stamp; 2],
 }
 
-#[derive(Debug)]
-struct Head {
-    prefix: Prefix,
-    table: TableId,
-    /// First path; `NONE`: this place is free.
-    first: u32,
-    in_use: bool,
+const _: () = assert!(size_of::<Place>() == 64);
+
+impl Place {
+    const fn of(prefix: &Prefix, table: TableId) -> Self {
+        Self {
+            octets: prefix.octets,
+            length: prefix.length,
+            flags: match prefix.version {
+                IpVersion::V4 => 0,
+                IpVersion::V6 => IPV6,
+            },
+            view: 0,
+            safi: 0,
+            table: table.0,
+            next: NONE,
+            peer: 0,
+            path_id: 0,
+            generation: 0,
+            attributes: InternedId(0),
+            labels: Labels::NONE,
+            stamps: [Stamp::NEVER; 2],
+        }
+    }
+
+    const fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    const fn prefix(&self) -> Prefix {
+        let version = if self.is(IPV6) { IpVersion::V6 } else { IpVersion::V4 };
+        Prefix { version, octets: self.octets, length: self.length }
+    }
+
+    /// What tells the path from the others of its prefix.
+    pub(crate) fn key(&self) -> PathKey {
+        let path_id = self.is(PATH_ID).then_some(self.path_id);
+        PathKey { peer: self.peer, view: self.view, safi: self.safi, path_id }
+    }
+
+    const fn set_path(&mut self, key: PathKey, generation: u32, attributes: InternedId, labels: Labels) {
+        self.flags = self.flags & !PATH_ID | PATH | if key.path_id.is_some() { PATH_ID } else { 0 };
+        (self.peer, self.view, self.safi) = (key.peer, key.view, key.safi);
+        if let Some(path_id) = key.path_id {
+            self.path_id = path_id;
+        }
+        (self.generation, self.attributes, self.labels) = (generation, attributes, labels);
+        self.stamps = [Stamp::NEVER; 2];
+    }
+}
+
+/// What is left to be given back of a path that was taken out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Removed {
+    pub(crate) peer: u32,
+    pub(crate) attributes: InternedId,
+    pub(crate) labels: Labels,
+    /// Its prefix, if that has no path any more: then its place is free.
+    pub(crate) empty: Option<(PrefixId, Prefix, TableId)>,
 }
 
 /// The prefixes and paths of one router, all tables together.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
-    heads: Vec<Head>,
-    free_heads: Vec<u32>,
-    paths: Vec<Option<Path>>,
-    free_paths: Vec<u32>,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    index: Index,
+    /// One bit a place: a prefix stands here whose only path stands here too and is one that traffic may take.
+    plain: Vec<u64>,
     held: usize,
-    candidates: Vec<u32>,
-}
-
-impl Prefixes for Paths {
-    fn prefix(&self, id: PrefixId) -> Option<Prefix> {
-        self.heads.get(id.0 as usize).map(|head| head.prefix)
-    }
+    prefixes: usize,
 }
 
 impl Paths {
@@ -111,56 +179,116 @@ impl Paths {
 
     /// Places that a sweep has to look at.
     pub(crate) const fn places(&self) -> usize {
-        self.paths.len()
+        self.places.len()
     }
 
-    pub(crate) fn prefixes(&self) -> usize {
-        self.heads.len() - self.free_heads.len()
+    /// Prefixes with paths.
+    pub(crate) const fn prefixes(&self) -> usize {
+        self.prefixes
     }
 
-    pub(crate) fn get(&self, id: PathId) -> Option<&Path> {
-        self.paths.get(id.0 as usize)?.as_ref()
+    #[inline]
+    pub(crate) fn get(&self, id: PathId) -> Option<&Place> {
+        self.places.get(id.0 as usize).filter(|place| place.is(PATH))
     }
 
-    pub(crate) fn get_mut(&mut self, id: PathId) -> Option<&mut Path> {
-        self.paths.get_mut(id.0 as usize)?.as_mut()
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: PathId) -> Option<&mut Place> {
+        self.places.get_mut(id.0 as usize).filter(|place| place.is(PATH))
     }
 
-    pub(crate) fn table(&self, id: PrefixId) -> Option<TableId> {
-        self.heads.get(id.0 as usize).map(|head| head.table)
+    /// The prefix of a path or the prefix at a place, and its table.
+    pub(crate) fn prefix(&self, place: u32) -> Option<(Prefix, TableId)> {
+        self.places.get(place as usize).map(|place| (place.prefix(), TableId(place.table)))
+    }
+
+    /// Bits of the prefix at a place; 0 for none.
+    pub(crate) fn length(&self, prefix: u32) -> u8 {
+        self.places.get(prefix as usize).map_or(0, |place| place.length)
+    }
+
+    /// Whether the prefix at a place covers an address.
+    #[inline]
+    pub(crate) fn covers(&self, prefix: u32, address: u128) -> bool {
+        self.places.get(prefix as usize).is_some_and(|place| {
+            let differ = u128::from_be_bytes(place.octets) ^ address;
+            differ.leading_zeros() >= u32::from(place.length)
+        })
+    }
+
+    /// The places of prefixes whose only path stands there too and is one that traffic may take, one bit each.
+    pub(crate) fn plain(&self) -> &[u64] {
+        &self.plain
+    }
+
+    /// The place of exactly this prefix.
+    pub(crate) fn find_prefix(&self, table: TableId, prefix: &Prefix) -> Option<PrefixId> {
+        let is_it = |id: u32| {
+            self.places
+                .get(id as usize)
+                .is_some_and(|place| place.prefix() == *prefix && place.table == table.0)
+        };
+        self.index.find(table, prefix, is_it).map(PrefixId)
+    }
+
+    /// The longest prefix of at least `least` and fewer than `below` bits that covers an address, in the form of
+    /// prefixes. Slower than a trie: asked where a trie has only the longest.
+    pub(crate) fn longest_below(
+        &self,
+        table: TableId,
+        version: IpVersion,
+        address: u128,
+        least: u8,
+        below: u8,
+    ) -> Option<PrefixId> {
+        (least..below).rev().filter(|&length| self.index.has_length(version, length)).find_map(|length| {
+            let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+            let prefix = Prefix { version, octets: (address & mask).to_be_bytes(), length };
+            self.find_prefix(table, &prefix)
+        })
+    }
+
+    /// All prefixes of one table and protocol.
+    pub(crate) fn prefixes_of(
+        &self,
+        table: TableId,
+        version: IpVersion,
+    ) -> impl Iterator<Item = (PrefixId, Prefix)> {
+        (0..).map(PrefixId).zip(self.places.iter()).filter_map(move |(id, place)| {
+            let prefix = place.prefix();
+            (place.is(PREFIX) && place.table == table.0 && prefix.version == version).then_some((id, prefix))
+        })
     }
 
     /// A place for a prefix that has no path yet. `None`: no id is left.
     pub(crate) fn add_prefix(&mut self, prefix: Prefix, table: TableId) -> Option<PrefixId> {
-        let head = Head { prefix, table, first: NONE, in_use: true };
-        if let Some(place) = self.free_heads.pop() {
-            *self.heads.get_mut(place as usize)? = head;
-            return Some(PrefixId(place));
-        }
-        if self.heads.len() >= MAX_PREFIXES {
-            return None;
-        }
-        self.heads.push(head);
-        u32::try_from(self.heads.len() - 1).ok().map(PrefixId)
+        let mut place = Place::of(&prefix, table);
+        place.flags |= PREFIX;
+        let id = self.put(place)?;
+        let places = &self.places;
+        self.index.insert(table, &prefix, id, |id| {
+            places.get(id as usize).map(|place| (TableId(place.table), place.prefix()))
+        });
+        self.prefixes += 1;
+        Some(PrefixId(id))
     }
 
     /// The path of a prefix with this key, dead or alive.
     pub(crate) fn find(&self, prefix: PrefixId, key: PathKey) -> Option<PathId> {
-        self.of(prefix).find(|&id| self.get(id).is_some_and(|path| path.key == key))
+        self.of(prefix).find(|&id| self.get(id).is_some_and(|path| path.key() == key))
     }
 
-    /// The path of a prefix that has no other, with what says whether it counts: peer, view, generation.
-    pub(crate) fn only(&self, prefix: PrefixId) -> Option<(PathId, u32, u8, u32)> {
-        let first = PathId(self.heads.get(prefix.0 as usize)?.first);
-        let path = self.get(first)?;
-        (path.next == NONE).then_some((first, path.key.peer, path.key.view, path.generation))
+    /// The path that stands in the place of a prefix and is its only one.
+    pub(crate) fn only(&self, prefix: PrefixId) -> Option<&Place> {
+        self.get(PathId(prefix.0)).filter(|place| place.next == NONE)
     }
 
     /// The paths of a prefix.
     pub(crate) fn of(&self, prefix: PrefixId) -> impl Iterator<Item = PathId> {
-        let first = self.heads.get(prefix.0 as usize).map_or(NONE, |head| head.first);
-        let place = |at: u32| (at != NONE).then_some(PathId(at));
-        std::iter::successors(place(first), move |&id| place(self.get(id)?.next))
+        let next = |id: u32| self.places.get(id as usize).map(|place| place.next).filter(|&id| id != NONE);
+        let first = self.places.get(prefix.0 as usize).map(|_| prefix.0);
+        let all = std::iter::successors(first, move |&id| next(id)).map(PathId);
+        all.filter(|&id| self.get(id).is_some())
     }
 
     /// Adds a path to a prefix.
@@ -172,166 +300,92 @@ impl Paths {
         attributes: InternedId,
         labels: Labels,
     ) -> Option<PathId> {
-        let head = self.heads.get_mut(prefix.0 as usize)?;
-        let path = Path {
-            key,
-            prefix,
-            generation,
-            attributes,
-            labels,
-            next: head.first,
-            stamps: [Stamp::default(); 2],
-        };
-        let place = match self.free_paths.pop() {
-            Some(place) => {
-                *self.paths.get_mut(place as usize)? = Some(path);
-                place
-            }
-            None => {
-                self.paths.push(Some(path));
-                u32::try_from(self.paths.len() - 1).ok()?
-            }
-        };
-        head.first = place;
-        self.held += 1;
-        Some(PathId(place))
-    }
-
-    /// Takes a path out. Returns it, and whether its prefix has none left (its place is free then).
-    pub(crate) fn remove(&mut self, id: PathId) -> Option<(Path, bool)> {
-        let path = self.paths.get_mut(id.0 as usize)?.take()?;
-        self.free_paths.push(id.0);
-        self.held -= 1;
-        let head = self.heads.get_mut(path.prefix.0 as usize)?;
-        if head.first == id.0 {
-            head.first = path.next;
+        let at = prefix.0 as usize;
+        let head = self.places.get_mut(at)?;
+        let id = if head.is(PATH) {
+            let mut further = Place { next: head.next, flags: head.flags & IPV6, ..*head };
+            further.set_path(key, generation, attributes, labels);
+            let id = self.put(further)?;
+            self.places.get_mut(at)?.next = id;
+            id
         } else {
-            let mut at = head.first;
-            while let Some(Some(before)) = self.paths.get_mut(at as usize) {
-                if before.next == id.0 {
-                    before.next = path.next;
-                    break;
-                }
-                at = before.next;
-            }
-        }
-        let empty = head.first == NONE;
-        if empty {
-            head.in_use = false;
-            self.free_heads.push(path.prefix.0);
-        }
-        Some((path, empty))
+            head.set_path(key, generation, attributes, labels);
+            prefix.0
+        };
+        self.held += 1;
+        self.note_plain(prefix);
+        Some(PathId(id))
     }
 
-    /// The path of a prefix that traffic with this next hop takes, and why that one. `None`: no path counts.
-    ///
-    /// Paths that are not stale go first; then the flow's next hop; then what the router itself selected, what it
-    /// took from the peer after policy, before policy; then the comparison of RFC 4271 section 9.1.2.2.
-    pub(crate) fn choose(
-        &mut self,
-        prefix: PrefixId,
-        next_hop: Option<[u8; 16]>,
-        peers: &Peers,
-        attributes: &Interned,
-    ) -> Option<(PathId, PickedBy, Standing)> {
-        let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.clear();
-        let mut standing = Standing::Dead;
-        let mut all = 0_u32;
-        for id in self.of(prefix) {
-            let Some(path) = self.get(id) else { continue };
-            let of_path = peers.standing(path.key.peer, path.key.view, path.generation);
-            if of_path == Standing::Dead || view_preference(path.key.view).is_none() {
-                continue;
-            }
-            all += 1;
-            if of_path < standing {
-                standing = of_path;
-                candidates.clear();
-            }
-            if of_path == standing {
-                candidates.push(id.0);
-            }
+    /// Takes a path out, and its prefix if it has no other.
+    pub(crate) fn remove(&mut self, id: PathId) -> Option<Removed> {
+        let path = *self.get(id)?;
+        let (prefix, table) = (path.prefix(), TableId(path.table));
+        let of = if path.is(PREFIX) { PrefixId(id.0) } else { self.find_prefix(table, &prefix)? };
+        if path.is(PREFIX) {
+            self.places.get_mut(id.0 as usize)?.flags &= !PATH;
+        } else {
+            self.unlink(of, id, path.next);
+            self.give_back(id.0);
         }
-        let picked = self.pick(&mut candidates, next_hop, peers, attributes);
-        let result = candidates.first().map(|&id| {
-            let why = if all == 1 { PickedBy::Only } else { picked };
-            (PathId(id), why, standing)
+        self.held -= 1;
+        let head = self.places.get(of.0 as usize)?;
+        let is_empty = !head.is(PATH) && head.next == NONE;
+        self.note_plain(of);
+        if is_empty {
+            self.remove_prefix(of);
+        }
+        let empty = is_empty.then_some((of, prefix, table));
+        Some(Removed { peer: path.peer, attributes: path.attributes, labels: path.labels, empty })
+    }
+
+    /// Takes out a prefix that has no path.
+    pub(super) fn remove_prefix(&mut self, id: PrefixId) {
+        let Some((prefix, table)) = self.prefix(id.0) else { return };
+        self.index.remove(table, &prefix, id.0);
+        self.give_back(id.0);
+        self.prefixes -= 1;
+    }
+
+    /// Links whatever leads to a path with what comes behind it.
+    fn unlink(&mut self, prefix: PrefixId, id: PathId, behind: u32) {
+        let mut at = prefix.0;
+        while let Some(place) = self.places.get_mut(at as usize) {
+            if place.next == id.0 {
+                place.next = behind;
+                return;
+            }
+            at = place.next;
+        }
+    }
+
+    fn put(&mut self, place: Place) -> Option<u32> {
+        if let Some(id) = self.free.pop() {
+            *self.places.get_mut(id as usize)? = place;
+            return Some(id);
+        }
+        if self.places.len() >= MAX_PLACES {
+            return None;
+        }
+        self.places.push(place);
+        self.plain.resize(self.places.len().div_ceil(64), 0);
+        u32::try_from(self.places.len() - 1).ok()
+    }
+
+    fn give_back(&mut self, id: u32) {
+        if let Some(place) = self.places.get_mut(id as usize) {
+            place.flags = 0;
+            self.free.push(id);
+        }
+    }
+
+    fn note_plain(&mut self, prefix: PrefixId) {
+        let is_plain = self.places.get(prefix.0 as usize).is_some_and(|place| {
+            place.is(PATH) && place.next == NONE && view_preference(place.view).is_some()
         });
-        self.candidates = candidates;
-        result
-    }
-
-    fn pick(
-        &self,
-        candidates: &mut Vec<u32>,
-        next_hop: Option<[u8; 16]>,
-        peers: &Peers,
-        attributes: &Interned,
-    ) -> PickedBy {
-        let path = |id: u32| self.get(PathId(id));
-        let rank = |id: u32| path(id).and_then(|path| attributes.rank(path.attributes.0));
-        let mut picked = PickedBy::BestPath;
-        if candidates.len() < 2 {
-            return picked;
+        if let Some(word) = self.plain.get_mut(prefix.0 as usize / 64) {
+            let bit = 1 << (prefix.0 % 64);
+            *word = if is_plain { *word | bit } else { *word & !bit };
         }
-        if let Some(next_hop) = next_hop {
-            let same = |id: u32| rank(id).and_then(|rank| rank.next_hop) == Some(next_hop);
-            if candidates.iter().any(|&id| same(id)) {
-                candidates.retain(|&id| same(id));
-                picked = PickedBy::NextHop;
-            }
-        }
-        keep_least(candidates, |id| path(id).and_then(|path| view_preference(path.key.view)));
-        keep_least(candidates, |id| rank(id).map(|rank| u32::MAX - rank.local_preference));
-        keep_least(candidates, |id| rank(id).map(|rank| rank.hops));
-        keep_least(candidates, |id| rank(id).map(|rank| rank.origin));
-        keep_least_med(candidates, &rank);
-        let peer = |id: u32| path(id).and_then(|path| peers.list.get(path.key.peer as usize));
-        keep_least(candidates, |id| peer(id).map(|peer| !peer.facts.external));
-        let router_id = |id: u32| rank(id).and_then(|rank| rank.originator);
-        keep_least(candidates, |id| router_id(id).or_else(|| peer(id).map(|peer| peer.facts.key.bgp_id)));
-        keep_least(candidates, |id| rank(id).map(|rank| rank.clusters));
-        keep_least(candidates, |id| peer(id).map(|peer| peer.facts.key.address));
-        keep_least(candidates, |id| path(id).map(|path| (path.key.safi, path.key.path_id, path.key.peer)));
-        picked
-    }
-}
-
-/// What the router selected first, then what it took, then what it was given. What it gives to others says
-/// nothing of its own traffic.
-pub(crate) fn view_preference(view: u8) -> Option<u8> {
-    match view_at(view)? {
-        RibView::LocRib => Some(0),
-        RibView::AdjRibInPost => Some(1),
-        RibView::AdjRibInPre => Some(2),
-        RibView::AdjRibOutPre | RibView::AdjRibOutPost => None,
-    }
-}
-
-fn keep_least<T: Ord>(candidates: &mut Vec<u32>, value: impl Fn(u32) -> Option<T>) {
-    if candidates.len() < 2 {
-        return;
-    }
-    let Some(least) = candidates.iter().filter_map(|&id| value(id)).min() else { return };
-    candidates.retain(|&id| value(id).is_some_and(|value| value == least));
-}
-
-/// Takes out every path that another one of the same neighbour AS beats by MED: the outcome does not hang on the
-/// order in which they came.
-fn keep_least_med<'a>(candidates: &mut Vec<u32>, rank: &impl Fn(u32) -> Option<&'a Rank>) {
-    let beaten = |by: &Rank, id: u32| {
-        rank(id).is_some_and(|rank| {
-            rank.neighbour.is_some() && rank.neighbour == by.neighbour && by.med < rank.med
-        })
-    };
-    let mut at = 0;
-    while let Some(&id) = candidates.get(at) {
-        match rank(id) {
-            Some(by) => candidates.retain(|&other| !beaten(by, other)),
-            None => break,
-        }
-        // Whoever stood before `id` and is gone moves it forward.
-        at = candidates.iter().position(|&other| other == id).map_or(0, |place| place + 1);
     }
 }

@@ -175,6 +175,16 @@ impl Peers {
         }
     }
 
+    /// Whether no peer is stale and no generation before the last one counts. A peer that is gone has no path that
+    /// counts.
+    pub(crate) fn are_all_live(&self) -> bool {
+        self.list.iter().all(|peer| {
+            let is_live =
+                peer.stale_since.is_none() && peer.views.iter().all(|view| view.old_until.is_none());
+            is_live || !peer.in_use
+        })
+    }
+
     /// A peer that a session tells of for the first time: a new one, or one of a lost session whose routes go on
     /// as stale until `stale_ns` after the loss: then that moment is returned too.
     pub(crate) fn add(&mut self, facts: PeerFacts, session: u64, stale_ns: u64) -> (PeerId, Option<u64>) {

@@ -122,20 +122,21 @@ impl Rib {
             return;
         }
         let octets = usize::from(view.prefix.length).div_ceil(8);
+        let key = path.key();
         let generation = self
             .peers
             .list
-            .get(path.key.peer as usize)
-            .and_then(|peer| peer.views.get(usize::from(path.key.view)).map(|view| view.generation));
+            .get(key.peer as usize)
+            .and_then(|peer| peer.views.get(usize::from(key.view)).map(|view| view.generation));
         let stack = path.labels.stack_id();
         let mut label = [0; 3];
         let has_label = stack.is_none() && !path.labels.copy(&self.stacks, &mut label).is_empty();
         to.put(&Some(SavedPath {
-            table: self.paths.table(path.prefix).map_or(0, |table| table.0),
-            peer: path.key.peer,
-            view: path.key.view,
-            safi: path.key.safi,
-            path_id: path.key.path_id,
+            table: self.paths.prefix(id.0).map_or(0, |(_, table)| table.0),
+            peer: key.peer,
+            view: key.view,
+            safi: key.safi,
+            path_id: key.path_id,
             is_ipv6: view.prefix.version == IpVersion::V6,
             length: view.prefix.length,
             prefix: view.prefix.octets.get(..octets).unwrap_or_default(),
@@ -201,6 +202,8 @@ impl Rib {
             rib.stacks.release(id);
         }
         rib.old_until = rib.peers.next_old_until();
+        // Whatever was saved that counts no longer.
+        rib.start_sweep();
         Ok((rib, peers))
     }
 
@@ -257,9 +260,9 @@ impl Rib {
         let afi = if saved.is_ipv6 { 2 } else { 1 };
         let family = Family::new(afi, saved.safi);
         let route = Route { peer, view, family, prefix, rd: None, path_id: saved.path_id, labels: &[] };
-        let key = super::key(&route);
-        let trie = self.tables.get(table).ok_or(Refused::Damaged)?.trie(version);
-        let known = trie.find(&prefix, &self.paths);
+        let key = super::change::key(&route);
+        self.tables.get(table).ok_or(Refused::Damaged)?;
+        let known = self.paths.find_prefix(table, &prefix);
         let place = match known {
             Some(place) if self.paths.find(place, key).is_some() => return Err(Refused::Damaged),
             Some(place) => place,

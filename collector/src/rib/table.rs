@@ -3,7 +3,8 @@
 use hashbrown::HashMap;
 use wire::bgp::{IpVersion, Prefix};
 
-use super::prefix::{PrefixId, Prefixes, Trie};
+use super::path::{Paths, PrefixId};
+use super::prefix::Trie;
 
 /// Names a table of a router's RIB. 0 is the default table, which is always there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -182,16 +183,16 @@ impl Tables {
         self.free.push(id.0);
     }
 
-    pub(crate) fn insert(&mut self, id: TableId, prefix: &Prefix, as_id: PrefixId, prefixes: &impl Prefixes) {
+    pub(crate) fn insert(&mut self, id: TableId, prefix: &Prefix, as_id: PrefixId, paths: &Paths) {
         if let Some(table) = self.get_mut(id) {
-            table.trie_mut(prefix.version).insert(prefix, as_id, prefixes);
+            table.trie_mut(prefix.version).insert(prefix, as_id, id, paths);
             table.users += 1;
         }
     }
 
-    pub(crate) fn remove(&mut self, id: TableId, prefix: &Prefix, prefixes: &impl Prefixes) {
+    pub(crate) fn remove(&mut self, id: TableId, prefix: &Prefix, was: PrefixId, paths: &Paths) {
         if let Some(table) = self.get_mut(id) {
-            table.trie_mut(prefix.version).remove(prefix, prefixes);
+            table.trie_mut(prefix.version).remove(prefix, was, id, paths);
         }
         self.release(id);
     }
