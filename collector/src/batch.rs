@@ -1,8 +1,11 @@
 //! Rows by column, in a batch that explains itself: whoever holds it needs nobody to read it.
 //!
 //! Writers append to the columns they have and then call [`Batch::finish_rows`] or [`Batch::grow_rows`]; columns
-//! that were not written get an absence for each new row. Nothing is allocated once a batch has reached its usual size.
+//! that were not written get an absence for each new row. A value is present unless its writer says otherwise, so
+//! that nothing is to be said of a column whose records all have it. Nothing is allocated once a batch has reached
+//! its usual size.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::message::Context;
@@ -11,6 +14,10 @@ use crate::schema::{Column, Schema, Store};
 /// Which worker filled a batch: position in the configuration's `workers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub u16);
+
+/// Values that a column has room for beyond its rows: loops of several values a step write whole steps, and what is
+/// too much is cut off.
+const SPARE: usize = 16;
 
 /// The values of one column, one a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +52,7 @@ pub enum Values {
 
 impl Values {
     fn new(store: Store, rows: usize) -> Self {
+        let rows = rows + SPARE;
         match store {
             Store::Fixed1 => Self::Fixed1(Vec::with_capacity(rows)),
             Store::Fixed2 => Self::Fixed2(Vec::with_capacity(rows)),
@@ -148,6 +156,17 @@ impl Values {
 
     fn clear(&mut self) {
         self.truncate(0);
+        self.forget();
+    }
+
+    /// The same for a column of nothing but absences: it keeps them, `rows` of them.
+    fn rest(&mut self, rows: usize) {
+        self.forget();
+        self.pad(rows);
+    }
+
+    /// Clears the dictionary.
+    fn forget(&mut self) {
         if let Self::Choice { ends, octets, .. } = self {
             ends.clear();
             octets.clear();
@@ -170,7 +189,6 @@ impl Values {
         }
     }
 
-    #[cold]
     fn pad(&mut self, rows: usize) {
         match self {
             Self::Fixed1(values) => values.resize(rows, 0),
@@ -218,13 +236,19 @@ pub struct Batch {
     pub rows: u32,
     /// One entry a column of the schema.
     pub values: Box<[Values]>,
-    /// One bit a row, least significant first (Arrow's order); one entry a column of the schema.
+    /// One bit a row, least significant first (Arrow's order); one entry a column of the schema. Bits behind the last
+    /// row mean nothing.
     pub present: Box<[Vec<u8>]>,
     limits: BatchLimits,
     /// Octets of variable length in finished rows.
     octets: usize,
     /// Columns that hold octets of variable length.
     variable: Box<[usize]>,
+    /// Somebody may have written such octets since they were counted.
+    uncounted: bool,
+    /// Columns that nobody wrote, one entry a column. They keep their absences from batch to batch: while the batch
+    /// is open they have more rows than it may have, until somebody writes them.
+    resting: Box<[bool]>,
 }
 
 impl Batch {
@@ -233,11 +257,24 @@ impl Batch {
     pub fn new(schema: Arc<Schema>, worker: WorkerId, limits: BatchLimits) -> Self {
         let rows = limits.rows as usize;
         let values = schema.columns.iter().map(|column| Values::new(column.store, rows)).collect();
-        let present = schema.columns.iter().map(|_| vec![0; rows.div_ceil(8)]).collect();
+        let present = schema.columns.iter().map(|_| vec![u8::MAX; rows.div_ceil(8)]).collect();
         let is_variable = |column: &Column| matches!(column.store, Store::Octets | Store::Choice);
         let variable = schema.columns.iter().zip(0..).filter(|(column, _)| is_variable(column));
         let variable = variable.map(|(_, at)| at).collect();
-        Self { schema, worker, sequence: 0, rows: 0, values, present, limits, octets: 0, variable }
+        let resting = schema.columns.iter().map(|_| false).collect();
+        Self {
+            schema,
+            worker,
+            sequence: 0,
+            rows: 0,
+            values,
+            present,
+            limits,
+            octets: 0,
+            variable,
+            uncounted: false,
+            resting,
+        }
     }
 
     /// Rows that still fit; 0 also when the octets limit is reached.
@@ -251,100 +288,81 @@ impl Batch {
     }
 
     /// A column's values, one for each row so far, to append to. Rows appended beyond [`Batch::finish_rows`] are
-    /// not in the batch yet.
+    /// not in the batch yet. What is appended is present until [`Batch::mark_absent`].
     #[inline]
     pub fn values_mut(&mut self, column: usize) -> Option<&mut Values> {
-        let rows = self.rows as usize;
+        let (rows, most) = (self.rows as usize, self.limits.rows as usize);
+        self.uncounted = true;
         let values = self.values.get_mut(column)?;
-        if values.len() < rows {
-            values.pad(rows);
+        let length = values.len();
+        if length < rows || length > most {
+            level(values, self.present.get_mut(column)?, rows, most);
         }
         Some(values)
     }
 
-    /// Marks `n` rows of a column from `first` on as present.
+    /// The values of a column of a width that the caller knows, exactly one for each row of the batch.
     #[inline]
-    pub fn mark_present(&mut self, column: usize, first: u32, n: u32) {
-        let Some(bits) = self.present.get_mut(column) else { return };
-        let rest = bits.get_mut(first as usize / 8..).unwrap_or_default();
-        // The rows of a datagram and the odd bits before them fit into one word, nearly always.
-        match rest.first_chunk_mut() {
-            Some(word) if n <= 56 => {
-                let marks = !(u64::MAX << n) << (first % 8);
-                *word = (u64::from_le_bytes(*word) | marks).to_le_bytes();
-            }
-            _ => Self::mark_range(bits, first, n),
+    pub(crate) fn fixed<T>(
+        &mut self,
+        column: usize,
+        of: impl Fn(&mut Values) -> Option<&mut Vec<T>>,
+    ) -> Option<&mut Vec<T>> {
+        let (rows, most) = (self.rows as usize, self.limits.rows as usize);
+        let values = self.values.get_mut(column)?;
+        if of(values)?.len() != rows {
+            level(values, self.present.get_mut(column)?, rows, most);
         }
+        of(values)
     }
 
-    fn mark_range(bits: &mut [u8], first: u32, n: u32) {
-        let (first, end) = (first as usize, first.saturating_add(n) as usize);
-        let (head, tail) = (0xff_u8 << (first % 8), 0xff_u8 >> ((8 - end % 8) % 8));
-        match bits.get_mut(first / 8..end.div_ceil(8)).unwrap_or_default() {
-            [] => {}
-            [only] => *only |= head & tail,
-            [octet, middle @ .., last] => {
-                *octet |= head;
-                middle.fill(0xff);
-                *last |= tail;
-            }
-        }
-    }
-
-    fn mark_row(&mut self, column: usize, row: usize) {
+    /// Marks a row of a column as absent.
+    pub fn mark_absent(&mut self, column: usize, row: usize) {
         if let Some(octet) = self.present.get_mut(column).and_then(|bits| bits.get_mut(row / 8)) {
-            *octet |= 1 << (row % 8);
+            *octet &= !(1 << (row % 8));
         }
     }
 
     /// Whether a row has a value in a column.
     #[must_use]
     pub fn is_present(&self, column: usize, row: u32) -> bool {
-        self.present
-            .get(column)
-            .and_then(|bits| bits.get(row as usize / 8))
-            .is_some_and(|b| b & (1 << (row % 8)) != 0)
+        let octet = self.present.get(column).and_then(|bits| bits.get(row as usize / 8));
+        row < self.rows && octet.is_some_and(|octet| octet & (1 << (row % 8)) != 0)
     }
 
-    /// Appends an integer for the next row of a column of width 1 to 8, cut to that width, and marks it present.
+    /// Appends an integer for the next row of a column of width 1 to 8, cut to that width.
     pub fn push_integer(&mut self, column: usize, value: u64) {
-        let Some(values) = self.values_mut(column) else { return };
-        let row = values.len();
         #[expect(clippy::cast_possible_truncation, reason = "the column's width is the value's width")]
-        match values {
-            Values::Fixed1(values) => values.push(value as u8),
-            Values::Fixed2(values) => values.push(value as u16),
-            Values::Fixed4(values) => values.push(value as u32),
-            Values::Fixed8(values) => values.push(value),
-            Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } => return,
+        match self.values_mut(column) {
+            Some(Values::Fixed1(values)) => values.push(value as u8),
+            Some(Values::Fixed2(values)) => values.push(value as u16),
+            Some(Values::Fixed4(values)) => values.push(value as u32),
+            Some(Values::Fixed8(values)) => values.push(value),
+            Some(Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. }) | None => {}
         }
-        self.mark_row(column, row);
     }
 
-    /// Appends sixteen octets for the next row of a `Fixed16` column and marks it present.
+    /// Appends sixteen octets for the next row of a `Fixed16` column.
     pub fn push_sixteen(&mut self, column: usize, value: [u8; 16]) {
-        let Some(Values::Fixed16(values)) = self.values_mut(column) else { return };
-        values.push(value);
-        let row = values.len() - 1;
-        self.mark_row(column, row);
+        if let Some(Values::Fixed16(values)) = self.values_mut(column) {
+            values.push(value);
+        }
     }
 
-    /// Appends octets for the next row of an `Octets` column and marks it present.
+    /// Appends octets for the next row of an `Octets` column.
     pub fn push_octets(&mut self, column: usize, value: &[u8]) {
-        let Some(Values::Octets { ends, octets }) = self.values_mut(column) else { return };
-        octets.extend_from_slice(value);
-        ends.push(end(octets));
-        let row = ends.len() - 1;
-        self.mark_row(column, row);
+        if let Some(Values::Octets { ends, octets }) = self.values_mut(column) {
+            octets.extend_from_slice(value);
+            ends.push(end(octets));
+        }
     }
 
-    /// Appends a context for the next row of an `Octets` column and marks it present.
+    /// Appends a context for the next row of an `Octets` column.
     pub fn push_context(&mut self, column: usize, context: &Context<'_>) {
-        let Some(Values::Octets { ends, octets }) = self.values_mut(column) else { return };
-        context.write(octets);
-        ends.push(end(octets));
-        let row = ends.len() - 1;
-        self.mark_row(column, row);
+        if let Some(Values::Octets { ends, octets }) = self.values_mut(column) {
+            context.write(octets);
+            ends.push(end(octets));
+        }
     }
 
     /// Adds an entry to the dictionary of a `Choice` column and returns its key. Entries are not compared:
@@ -353,15 +371,15 @@ impl Batch {
         let Some(Values::Choice { ends, octets, .. }) = self.values.get_mut(column) else { return None };
         write(octets);
         ends.push(end(octets));
+        self.uncounted = true;
         i32::try_from(ends.len() - 1).ok()
     }
 
-    /// Appends a dictionary key for the next row of a `Choice` column and marks it present.
+    /// Appends a dictionary key for the next row of a `Choice` column.
     pub fn push_choice(&mut self, column: usize, key: i32) {
-        let Some(Values::Choice { keys, .. }) = self.values_mut(column) else { return };
-        keys.push(key);
-        let row = keys.len() - 1;
-        self.mark_row(column, row);
+        if let Some(Values::Choice { keys, .. }) = self.values_mut(column) {
+            keys.push(key);
+        }
     }
 
     /// Appends values of the next rows, at most 32, to a column of width 1; bit `i` of `present` says whether the
@@ -391,23 +409,22 @@ impl Batch {
 
     fn mark_bits(&mut self, column: usize, first: usize, rows: usize, present: u32) {
         let within = u64::MAX.checked_shr(u32::try_from(64 - rows.min(32)).unwrap_or(64)).unwrap_or(0);
-        let octets = ((u64::from(present) & within) << (first % 8)).to_le_bytes();
+        let absent = (u64::from(!present) & within) << (first % 8);
+        if absent == 0 {
+            return;
+        }
         let bits = self.present.get_mut(column).and_then(|bits| bits.get_mut(first / 8..));
-        for (to, octet) in bits.unwrap_or_default().iter_mut().zip(octets) {
-            *to |= octet;
+        for (to, octet) in bits.unwrap_or_default().iter_mut().zip(absent.to_le_bytes()) {
+            *to &= !octet;
         }
     }
 
     /// Appends an absence for the next row of a column.
     pub fn push_absent(&mut self, column: usize) {
-        match self.values_mut(column) {
-            Some(Values::Fixed1(values)) => values.push(0),
-            Some(Values::Fixed2(values)) => values.push(0),
-            Some(Values::Fixed4(values)) => values.push(0),
-            Some(Values::Fixed8(values)) => values.push(0),
-            Some(values) => values.pad(values.len() + 1),
-            None => {}
-        }
+        let Some(values) = self.values_mut(column) else { return };
+        let row = values.len();
+        values.pad(row + 1);
+        self.mark_absent(column, row);
     }
 
     /// Takes `n` more rows into the batch; columns with fewer get absences, those with more are cut.
@@ -420,32 +437,33 @@ impl Batch {
     /// or when the batch is handed on, at once.
     pub fn grow_rows(&mut self, n: u32) {
         self.rows = self.rows.saturating_add(n);
-        let values = &self.values;
-        self.octets =
-            self.variable.iter().filter_map(|&column| values.get(column)).map(Values::octets_len).sum();
+        if std::mem::take(&mut self.uncounted) {
+            let columns = self.variable.iter().filter_map(|&column| self.values.get(column));
+            self.octets = columns.map(Values::octets_len).sum();
+        }
     }
 
     /// Gives every column as many rows as the batch has.
     pub(crate) fn complete(&mut self) {
-        let rows = self.rows as usize;
-        for values in &mut self.values {
-            if values.len() != rows {
+        let (rows, most) = (self.rows as usize, self.limits.rows as usize);
+        for ((values, bits), resting) in self.values.iter_mut().zip(&mut self.present).zip(&mut self.resting)
+        {
+            let length = values.len();
+            *resting = length == 0 || length > most;
+            if length > most {
                 values.truncate(rows);
-                values.pad(rows);
+            } else if length != rows {
+                level(values, bits, rows, most);
             }
         }
     }
 
     /// Takes back whatever was appended since the last [`Batch::finish_rows`].
     pub fn undo_rows(&mut self) {
-        let rows = self.rows as usize;
-        for (values, present) in self.values.iter_mut().zip(&mut self.present) {
-            let written = values.len();
-            values.truncate(rows);
-            for row in rows..written {
-                if let Some(octet) = present.get_mut(row / 8) {
-                    *octet &= !(1 << (row % 8));
-                }
+        let (rows, most) = (self.rows as usize, self.limits.rows as usize);
+        for (values, bits) in self.values.iter_mut().zip(&mut self.present) {
+            if (rows + 1..=most).contains(&values.len()) {
+                level(values, bits, rows, most);
             }
         }
     }
@@ -453,8 +471,43 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.rows = 0;
         self.octets = 0;
-        self.values.iter_mut().for_each(Values::clear);
-        self.present.iter_mut().for_each(|bits| bits.fill(0));
+        let beyond = self.limits.rows as usize + 1;
+        for ((values, bits), resting) in self.values.iter_mut().zip(&mut self.present).zip(&mut self.resting)
+        {
+            if *resting {
+                values.rest(beyond);
+            } else {
+                values.clear();
+            }
+            bits.fill(if *resting { 0 } else { u8::MAX });
+        }
+    }
+}
+
+/// Gives a column exactly as many rows as its batch has, which may have `most`: too many are cut, for too few come
+/// absences. Rows behind them are present again.
+#[cold]
+fn level(values: &mut Values, bits: &mut [u8], rows: usize, most: usize) {
+    let length = values.len();
+    let written = if length > most { 0 } else { length };
+    values.truncate(rows);
+    values.pad(rows);
+    set(bits, written.min(rows)..rows, false);
+    set(bits, rows..most, true);
+}
+
+/// Sets the bits of some rows.
+fn set(bits: &mut [u8], rows: Range<usize>, is_present: bool) {
+    let (head, tail) = (0xff_u8 << (rows.start % 8), 0xff_u8 >> ((8 - rows.end % 8) % 8));
+    let put = |octet: &mut u8, mask: u8| *octet = if is_present { *octet | mask } else { *octet & !mask };
+    match bits.get_mut(rows.start / 8..rows.end.div_ceil(8)).unwrap_or_default() {
+        [] => {}
+        [only] => put(only, head & tail),
+        [octet, middle @ .., last] => {
+            put(octet, head);
+            middle.fill(if is_present { 0xff } else { 0 });
+            put(last, tail);
+        }
     }
 }
 
@@ -527,15 +580,48 @@ mod tests {
     }
 
     #[test]
-    fn exactly_the_rows_of_a_range_are_marked() {
+    fn exactly_the_rows_that_were_written_are_present() {
         let schema = Arc::clone(&batch().schema);
-        for (first, n) in (0..20).flat_map(|first| (0..24).map(move |n| (first, n))) {
+        for (first, n) in (0..20_u32).flat_map(|first| (0..24).map(move |n| (first, n))) {
             let limits = BatchLimits { rows: 48, octets: 64 };
             let mut batch = Batch::new(Arc::clone(&schema), WorkerId(0), limits);
-            batch.mark_present(0, first, n);
-            for row in 0..48 {
-                assert_eq!(batch.is_present(0, row), (first..first + n).contains(&row), "{first} {n} {row}");
+            // The second time it comes from home, with a column that rested.
+            for written in [0, 1] {
+                batch.clear();
+                batch.grow_rows(first);
+                (0..n).for_each(|_| batch.push_integer(0, written));
+                batch.grow_rows(n);
+                batch.complete();
+                assert!(batch.values.iter().all(|values| values.len() == batch.rows as usize));
+                for row in 0..48 {
+                    let is_written = (first..first + n).contains(&row);
+                    assert_eq!(batch.is_present(0, row), is_written, "{first} {n} {row}");
+                    assert!(!batch.is_present(1, row));
+                }
             }
+        }
+    }
+
+    #[test]
+    fn a_column_that_rested_is_written_from_any_row_on() {
+        for (first, n) in (0..10).flat_map(|first| (1..4).map(move |n| (first, n))) {
+            let limits = BatchLimits { rows: 16, octets: 64 };
+            let mut batch = Batch::new(Arc::clone(&batch().schema), WorkerId(0), limits);
+            batch.clear();
+            batch.grow_rows(16);
+            batch.complete();
+            batch.clear();
+            assert!(batch.resting[0] && batch.values[0].len() > 16);
+            batch.grow_rows(first);
+            (0..n).for_each(|_| batch.push_integer(0, 7));
+            batch.push_absent(0);
+            batch.undo_rows();
+            (0..n).for_each(|_| batch.push_integer(0, 8));
+            batch.grow_rows(n + 1);
+            batch.complete();
+            let present: Vec<u32> = (0..16).filter(|&row| batch.is_present(0, row)).collect();
+            assert_eq!(present, (first..first + n).collect::<Vec<_>>());
+            assert!(present.iter().all(|&row| batch.values[0].integer(row as usize) == Some(8)));
         }
     }
 

@@ -34,7 +34,20 @@ struct Errors {
 #[derive(Debug)]
 struct Table {
     open: Option<Box<Batch>>,
+    /// Batches that came home, the one that came last on top: its memory is the likeliest to be in a cache still.
+    #[expect(clippy::vec_box, reason = "the queue that they come from and go to holds boxes")]
+    stack: Vec<Box<Batch>>,
     empty: Arc<ArrayQueue<Box<Batch>>>,
+}
+
+impl Table {
+    /// An empty batch, if one is at home.
+    fn empty(&mut self) -> Option<Box<Batch>> {
+        while let Some(batch) = self.empty.pop() {
+            self.stack.push(batch);
+        }
+        self.stack.pop()
+    }
 }
 
 /// The sinks' end. One a worker.
@@ -58,7 +71,7 @@ impl Outlet {
                 let pushed = empty.push(batch);
                 debug_assert!(pushed.is_ok(), "the queue has room for all batches of its table");
             }
-            Table { open: None, empty }
+            Table { open: None, stack: Vec::with_capacity(batches), empty }
         });
         let empty = std::array::from_fn(|table| {
             tables.get(table).map_or_else(|| Arc::new(ArrayQueue::new(1)), |table| Arc::clone(&table.empty))
@@ -75,7 +88,7 @@ impl Outlet {
             hand_on(table, full);
         }
         if table.open.is_none() {
-            let mut batch = table.empty.pop()?;
+            let mut batch = table.empty()?;
             batch.clear();
             batch.sequence = self.next_sequence;
             self.next_sequence += 1;

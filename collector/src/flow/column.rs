@@ -38,44 +38,39 @@ impl Steps {
         self.whole.iter().map(Vec::len).sum::<usize>() + self.others.len()
     }
 
-    /// Appends the values of all `records`, which follow the rows `first` and before of the batch.
-    pub(crate) fn fill(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
+    /// Appends the values of all `records`, which follow those of the batch.
+    pub(crate) fn fill(&self, records: &Records<'_>, batch: &mut Batch) {
         let lanes = records.lanes();
         if lanes.is_empty() {
             for step in self.whole.iter().flatten() {
-                step.fill(records, batch, first);
+                step.fill(records, batch);
             }
         } else {
             let [one, two, four, eight, sixteen] = &self.whole;
-            from_lanes(one, lanes, batch, first, Values::fixed1, u8::from_be_bytes);
-            from_lanes(two, lanes, batch, first, Values::fixed2, u16::from_be_bytes);
-            from_lanes(four, lanes, batch, first, Values::fixed4, u32::from_be_bytes);
-            from_lanes(eight, lanes, batch, first, Values::fixed8, u64::from_be_bytes);
-            from_lanes(sixteen, lanes, batch, first, Values::fixed16, |octets| octets);
+            from_lanes(one, lanes, batch, Values::fixed1, u8::from_be_bytes);
+            from_lanes(two, lanes, batch, Values::fixed2, u16::from_be_bytes);
+            from_lanes(four, lanes, batch, Values::fixed4, u32::from_be_bytes);
+            from_lanes(eight, lanes, batch, Values::fixed8, u64::from_be_bytes);
+            from_lanes(sixteen, lanes, batch, Values::fixed16, |octets| octets);
         }
         for step in &self.others {
-            step.fill(records, batch, first);
+            step.fill(records, batch);
         }
     }
 }
 
 /// One column after the other from records that lie side by side: nothing is decided for a record.
-fn from_lanes<const W: usize, T: Copy + Default>(
+#[inline(never)]
+fn from_lanes<const W: usize, T>(
     steps: &[Step],
     lanes: Lanes<'_>,
     batch: &mut Batch,
-    first: u32,
     of: impl Fn(&mut Values) -> Option<&mut Vec<T>>,
-    convert: impl Fn([u8; W]) -> T + Copy,
+    convert: impl Fn([u8; W]) -> T,
 ) {
-    let rows = u32::try_from(lanes.len()).unwrap_or(u32::MAX);
     for step in steps {
-        let Some(to) = batch.values.get_mut(step.column).and_then(&of) else { continue };
-        if to.len() < first as usize {
-            to.resize(first as usize, T::default());
-        }
-        lanes.extend(step.place.offset(), to, convert);
-        batch.mark_present(step.column, first, rows);
+        let Some(to) = batch.fixed(step.column, &of) else { continue };
+        lanes.extend(step.place.offset(), to, &convert);
     }
 }
 
@@ -122,8 +117,9 @@ impl Step {
         Some(Self { column, place, read })
     }
 
-    /// Appends the column's values of all `records`, which follow the rows `first` and before of the batch.
-    fn fill(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
+    /// Appends the column's values of all `records`.
+    #[inline(never)]
+    fn fill(&self, records: &Records<'_>, batch: &mut Batch) {
         let Some(values) = batch.values_mut(self.column) else { return };
         match (self.read, values) {
             (Read::Octets | Read::Text, Values::Octets { ends, octets }) => {
@@ -132,9 +128,9 @@ impl Step {
                     octets.extend_from_slice(if text { trimmed(value) } else { value });
                     ends.push(i32::try_from(octets.len()).unwrap_or(i32::MAX));
                 }
-                self.mark_filled(records, batch, first);
+                self.mark_empty(records, batch);
             }
-            (Read::Checked(kind), _) => self.checked(kind, records, batch, first),
+            (Read::Checked(kind), _) => self.checked(kind, records, batch),
             (Read::Whole, Values::Fixed1(to)) => records.extend(self.place, to, u8::from_be_bytes),
             (Read::Whole, Values::Fixed2(to)) => records.extend(self.place, to, u16::from_be_bytes),
             (Read::Whole, Values::Fixed4(to)) => records.extend(self.place, to, u32::from_be_bytes),
@@ -152,10 +148,7 @@ impl Step {
                 self.widen(records, to, |wide| wide as u32);
             }
             (Read::Unsigned | Read::Signed, Values::Fixed8(to)) => self.widen(records, to, |wide| wide),
-            _ => return,
-        }
-        if !matches!(self.read, Read::Octets | Read::Text | Read::Checked(_)) {
-            batch.mark_present(self.column, first, rows(records));
+            _ => {}
         }
     }
 
@@ -193,8 +186,8 @@ impl Step {
     }
 
     /// Appends values one by one; what the type does not allow is absent.
-    fn checked(&self, kind: DataType, records: &Records<'_>, batch: &mut Batch, first: u32) {
-        for (row, octets) in (first..).zip(records.values(self.place)) {
+    fn checked(&self, kind: DataType, records: &Records<'_>, batch: &mut Batch) {
+        for (row, octets) in (batch.rows as usize..).zip(records.values(self.place)) {
             let Some(values) = batch.values_mut(self.column) else { return };
             let is_present = match (values, Value::decode(kind, octets)) {
                 (Values::Fixed16(to), Ok(Value::Ipv6(address))) => {
@@ -211,21 +204,20 @@ impl Step {
                     cell.is_some()
                 }
             };
-            if is_present {
-                batch.mark_present(self.column, row, 1);
+            if !is_present {
+                batch.mark_absent(self.column, row);
             }
         }
     }
 
-    /// Marks rows whose value has octets.
-    fn mark_filled(&self, records: &Records<'_>, batch: &mut Batch, first: u32) {
+    /// Marks rows whose value has no octets.
+    fn mark_empty(&self, records: &Records<'_>, batch: &mut Batch) {
         if self.place.length().is_some() {
-            batch.mark_present(self.column, first, rows(records));
             return;
         }
-        for (row, value) in (first..).zip(records.values(self.place)) {
-            if !value.is_empty() {
-                batch.mark_present(self.column, row, 1);
+        for (row, value) in (batch.rows as usize..).zip(records.values(self.place)) {
+            if value.is_empty() {
+                batch.mark_absent(self.column, row);
             }
         }
     }
@@ -291,10 +283,6 @@ fn push(values: &mut Values, value: u64) {
         Values::Fixed8(to) => to.push(value),
         Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } => {}
     }
-}
-
-fn rows(records: &Records<'_>) -> u32 {
-    u32::try_from(records.len()).unwrap_or(u32::MAX)
 }
 
 fn trimmed(octets: &[u8]) -> &[u8] {

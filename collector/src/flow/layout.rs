@@ -59,17 +59,21 @@ impl Layout {
     }
 }
 
-/// Appends the same integer for `rows` rows from `first` on.
-#[expect(clippy::cast_possible_truncation, reason = "the column's width is the value's width")]
-pub(crate) fn repeat(batch: &mut Batch, column: Option<usize>, value: u64, first: u32, rows: u32) {
+/// Values that one step of a loop writes.
+const STEP: usize = 8;
+
+/// Appends the same value for the next `rows` rows.
+#[inline(never)]
+pub(crate) fn repeat<T: Copy>(
+    batch: &mut Batch,
+    column: Option<usize>,
+    of: impl Fn(&mut Values) -> Option<&mut Vec<T>>,
+    value: T,
+    rows: usize,
+) {
     let Some(column) = column else { return };
-    let end = (first + rows) as usize;
-    match batch.values_mut(column) {
-        Some(Values::Fixed1(to)) => to.resize(end, value as u8),
-        Some(Values::Fixed2(to)) => to.resize(end, value as u16),
-        Some(Values::Fixed4(to)) => to.resize(end, value as u32),
-        Some(Values::Fixed8(to)) => to.resize(end, value),
-        Some(Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. }) | None => return,
-    }
-    batch.mark_present(column, first, rows);
+    let Some(to) = batch.fixed(column, of) else { return };
+    let end = to.len() + rows;
+    to.extend(std::iter::repeat_n([value; STEP], rows.div_ceil(STEP)).flatten());
+    to.truncate(end);
 }

@@ -153,7 +153,7 @@ impl<'a> Records<'a> {
     /// The same with records of fixed length side by side in `space`, unless they are longer than that allows.
     pub(crate) fn side_by_side(self, space: &'a mut LaneSpace) -> Self {
         let lanes = match self.per_record {
-            0 => space.lay(self.octets, self.stride),
+            0 => space.lay(self.octets, self.stride, self.rows),
             _ => Lanes::default(),
         };
         Self { lanes, ..self }
@@ -187,7 +187,7 @@ impl<'a> Records<'a> {
         &self,
         place: Place,
         to: &mut Vec<T>,
-        convert: impl Fn([u8; W]) -> T,
+        mut convert: impl FnMut([u8; W]) -> T,
     ) {
         if !self.lanes.is_empty() {
             self.lanes.extend(place.offset, to, convert);
@@ -196,7 +196,7 @@ impl<'a> Records<'a> {
         } else {
             let anchors = self.anchors.chunks_exact(self.per_record);
             // A place of that width lies within its record, so no value is ever made of zeros here.
-            let value = |octets: &[u8]| convert(octets.first_chunk::<W>().copied().unwrap_or([0; W]));
+            let mut value = |octets: &[u8]| convert(octets.first_chunk::<W>().copied().unwrap_or([0; W]));
             to.extend(anchors.map(|anchors| value(self.at(anchors, place))));
         }
     }
@@ -277,7 +277,7 @@ fn strided<const W: usize, T>(
     stride: usize,
     offset: usize,
     to: &mut Vec<T>,
-    convert: impl Fn([u8; W]) -> T,
+    mut convert: impl FnMut([u8; W]) -> T,
 ) {
     let mut rest = octets;
     while let Some((record, behind)) = rest.split_at_checked(stride) {

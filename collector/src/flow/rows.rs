@@ -10,13 +10,14 @@ use super::header::Header;
 use super::key::KeySpace;
 use super::lane::LaneSpace;
 use super::layout::{Layout, repeat};
+use super::options::Options;
 use super::place::Records;
 use super::plan::{Plan, Plans};
 use crate::Turn;
 use crate::batch::{Batch, Values};
 use crate::input::Now;
 use crate::join;
-use crate::ledger::{FlowEvent, Kind, RecordEnd};
+use crate::ledger::{FlowEvent, Kind, Ledgers, RecordEnd};
 use crate::message::{self, Context};
 use crate::rib::Rib;
 use crate::schema::{Side, TableId};
@@ -38,8 +39,6 @@ pub(crate) struct Part<'a> {
     pub(crate) records: Records<'a>,
     pub(crate) header: &'a Header,
     pub(crate) layout: &'a Layout,
-    /// The row of the first of them.
-    pub(crate) first: u32,
 }
 
 /// One data set whose template is known.
@@ -161,22 +160,17 @@ impl Maker<'_> {
                 turn.ledgers.records(Kind::Flow, RecordEnd::OutletFull, left);
                 return;
             };
-            let part = Part {
-                records: self.part(records, done, batch.room() as usize, lanes),
-                header: self.set.header,
-                layout: self.layout,
-                first: batch.rows,
-            };
-            let rows = u32::try_from(part.records.len()).unwrap_or(u32::MAX);
-            self.of_message(batch, turn.exporter, turn.now, part.first, rows);
-            self.whole_records(batch, &part, rows);
-            self.plan.steps.fill(&part.records, batch, part.first);
+            let records = self.part(records, done, batch.room() as usize, lanes);
+            let rows = u32::try_from(records.len()).unwrap_or(u32::MAX);
+            let part = Part { records, header: self.set.header, layout: self.layout };
+            self.of_message(batch, turn.exporter, turn.now, part.records.len());
+            if self.layout.record.is_some() || self.layout.template.is_some() {
+                self.whole_records(batch, &part.records);
+            }
+            self.plan.steps.fill(&part.records, batch);
             self.derived(batch, &part, knowledge, numbers);
             if self.layout.joins() && turn.settings.join {
-                for (side, columns) in [Side::Destination, Side::Source].into_iter().zip(&self.layout.joins) {
-                    let keys = self.plan.keys.fill(side, &part.records, knowledge, rib.tables(), keys);
-                    join::join(columns, &keys, rib, batch, turn.ledgers);
-                }
+                self.join(batch, &part.records, knowledge, keys, rib, turn.ledgers);
             }
             done += part.records.len();
             batch.grow_rows(rows);
@@ -197,44 +191,54 @@ impl Maker<'_> {
     }
 
     /// Columns that are the same for all rows of a set.
-    fn of_message(&self, batch: &mut Batch, exporter: [u8; 16], now: Now, first: u32, rows: u32) {
+    fn of_message(&self, batch: &mut Batch, exporter: [u8; 16], now: Now, rows: usize) {
         let (layout, header) = (self.layout, self.set.header);
-        if let Some(column) = layout.exporter
-            && let Some(Values::Fixed16(to)) = batch.values_mut(column)
-        {
-            to.resize((first + rows) as usize, exporter);
-            batch.mark_present(column, first, rows);
-        }
-        repeat(batch, layout.receive_time, now.unix_ns, first, rows);
+        repeat(batch, layout.exporter, Values::fixed16, exporter, rows);
+        repeat(batch, layout.receive_time, Values::fixed8, now.unix_ns, rows);
         if now.frame > 0 {
-            repeat(batch, layout.frame, now.frame, first, rows);
+            repeat(batch, layout.frame, Values::fixed8, now.frame, rows);
         }
-        repeat(batch, layout.domain, u64::from(header.domain), first, rows);
+        repeat(batch, layout.domain, Values::fixed4, header.domain, rows);
         if let Some(id) = self.set.template_id {
-            repeat(batch, layout.template_id, u64::from(id), first, rows);
+            repeat(batch, layout.template_id, Values::fixed2, id, rows);
         }
-        repeat(batch, layout.version, u64::from(header.version), first, rows);
-        repeat(batch, layout.export_time, header.export_ns, first, rows);
+        repeat(batch, layout.version, Values::fixed1, header.version, rows);
+        repeat(batch, layout.export_time, Values::fixed8, header.export_ns, rows);
+    }
+
+    /// Columns of the join.
+    #[inline(never)]
+    fn join(
+        &self,
+        batch: &mut Batch,
+        records: &Records<'_>,
+        knowledge: &Knowledge,
+        keys: &mut KeySpace,
+        rib: &mut Rib,
+        ledgers: &mut Ledgers,
+    ) {
+        for (side, columns) in [Side::Destination, Side::Source].into_iter().zip(&self.layout.joins) {
+            let keys = self.plan.keys.fill(side, records, knowledge, rib.tables(), keys);
+            join::join(columns, &keys, rib, batch, ledgers);
+        }
     }
 
     /// The template and the octets of each record, for sinks that want whole records.
-    fn whole_records(&self, batch: &mut Batch, part: &Part<'_>, rows: u32) {
-        let first = part.first;
+    #[inline(never)]
+    fn whole_records(&self, batch: &mut Batch, records: &Records<'_>) {
         if let Some(column) = self.layout.template
             && let Some(key) = self.plan.choice(batch, column)
             && let Some(Values::Choice { keys, .. }) = batch.values_mut(column)
         {
-            keys.resize((first + rows) as usize, key);
-            batch.mark_present(column, first, rows);
+            keys.resize(keys.len() + records.len(), key);
         }
         if let Some(column) = self.layout.record
             && let Some(Values::Octets { ends, octets }) = batch.values_mut(column)
         {
             let before = octets.len();
-            let (whole, record_ends) = part.records.contiguous();
+            let (whole, record_ends) = records.contiguous();
             octets.extend_from_slice(whole);
             ends.extend(record_ends.map(|end| i32::try_from(before + end).unwrap_or(i32::MAX)));
-            batch.mark_present(column, first, rows);
         }
     }
 
@@ -246,16 +250,31 @@ impl Maker<'_> {
         knowledge: &mut Knowledge,
         numbers: &mut [Vec<u64>; 2],
     ) {
-        let (plan, layout) = (self.plan, self.layout);
+        let plan = self.plan;
         let options = &mut knowledge.options;
         plan.times.fill(part, options.boot_ms(), numbers, batch);
         plan.sampling.fill(part, options, knowledge.sampling, batch);
+        if options.has_names(0) || options.has_names(2) {
+            self.names(batch, &part.records, options, numbers);
+        }
+    }
+
+    /// Names of interfaces and VRFs.
+    #[inline(never)]
+    fn names(
+        &self,
+        batch: &mut Batch,
+        records: &Records<'_>,
+        options: &mut Options,
+        numbers: &mut [Vec<u64>; 2],
+    ) {
+        let (plan, layout) = (self.plan, self.layout);
         for (which, (place, column)) in plan.named_by.iter().zip(&layout.names).enumerate() {
             if let (Some(place), Some(column)) = (place, column)
                 && options.has_names(which)
             {
                 let [ids, _] = numbers;
-                part.records.numbers(*place, ids);
+                records.numbers(*place, ids);
                 options.fill_names(which, ids, batch, *column);
             }
         }

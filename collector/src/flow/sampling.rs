@@ -3,6 +3,7 @@
 //! Counters are never multiplied; 1 means known to be unsampled, absent means unknown. A rate below 1 or beyond 2^32 - 1 is
 //! no rate.
 
+use super::layout::repeat;
 use super::options::Options;
 use super::place::{Place, Records};
 use super::plan::Found;
@@ -71,51 +72,51 @@ impl Sampling {
         configured: Option<f64>,
         batch: &mut Batch,
     ) {
-        let Part { records, header, layout, first } = part;
+        let Part { records, header, layout } = part;
         let by_header = (header.sampling > 0).then(|| (f64::from(header.sampling), SamplingFrom::Record));
         let by_options = || options.rate().map(|rate| (rate, SamplingFrom::Options));
         let by_configuration = || configured.map(|rate| (rate, SamplingFrom::Config));
         let of_all = by_header.or_else(by_options).or_else(by_configuration);
-        if of_all.is_none() && self.rate.is_none() && !options.has_samplers() {
-            return;
+        if self.rate.is_some() || options.has_samplers() {
+            self.fill_each(part, options, of_all, batch);
+        } else if let Some((rate, from)) = of_all {
+            repeat(batch, layout.sampling_rate, Values::fixed8, rate.to_bits(), records.len());
+            repeat(batch, layout.sampling_from, Values::fixed1, from as u8, records.len());
         }
-        let of_row = |row| {
+    }
+
+    /// The same where records differ; `of_all`: where a record and its sampler say nothing.
+    #[inline(never)]
+    fn fill_each(
+        &self,
+        part: &Part<'_>,
+        options: &Options,
+        of_all: Option<(f64, SamplingFrom)>,
+        batch: &mut Batch,
+    ) {
+        let Part { records, layout, .. } = part;
+        let number = |place: Option<Place>, row| records.number(place?, row);
+        for row in 0..records.len() {
             let own = self.rate.and_then(|rate| rate.read(records, row));
             let told = || {
-                let number = |place: Option<Place>| records.number(place?, row);
                 options
-                    .sampler(number(self.selector))
-                    .or_else(|| options.interface_rate(number(self.interface)))
+                    .sampler(number(self.selector, row))
+                    .or_else(|| options.interface_rate(number(self.interface, row)))
             };
-            own.map(|rate| (rate, SamplingFrom::Record))
+            let sampling = own
+                .map(|rate| (rate, SamplingFrom::Record))
                 .or_else(|| told().map(|rate| (rate, SamplingFrom::Options)))
-                .or(of_all)
-        };
-        let is_same_for_all = self.rate.is_none() && !options.has_samplers();
-        for (at, row) in (*first..).take(records.len()).enumerate() {
-            let sampling = if is_same_for_all { of_all } else { of_row(at) };
-            push(batch, layout.sampling_rate, sampling.map(|(rate, _)| rate.to_bits()), row);
-            push(batch, layout.sampling_from, sampling.map(|(_, from)| from as u64), row);
+                .or(of_all);
+            push(batch, layout.sampling_rate, sampling.map(|(rate, _)| rate.to_bits()));
+            push(batch, layout.sampling_from, sampling.map(|(_, from)| from as u64));
         }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "only numbers of an enum go into a column of one octet")]
-fn push(batch: &mut Batch, column: Option<usize>, value: Option<u64>, row: u32) {
-    let Some(column) = column else { return };
-    match batch.values_mut(column) {
-        Some(Values::Fixed8(to)) => to.push(value.unwrap_or(0)),
-        Some(Values::Fixed1(to)) => to.push(value.unwrap_or(0) as u8),
-        Some(
-            Values::Fixed2(_)
-            | Values::Fixed4(_)
-            | Values::Fixed16(_)
-            | Values::Octets { .. }
-            | Values::Choice { .. },
-        )
-        | None => return,
-    }
-    if value.is_some() {
-        batch.mark_present(column, row, 1);
+fn push(batch: &mut Batch, column: Option<usize>, value: Option<u64>) {
+    match (column, value) {
+        (Some(column), Some(value)) => batch.push_integer(column, value),
+        (Some(column), None) => batch.push_absent(column),
+        (None, _) => {}
     }
 }

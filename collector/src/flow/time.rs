@@ -71,7 +71,7 @@ impl Times {
 
     /// Appends the columns of times. `boot_ms`: the newest element 160 in options, 0 if there is none.
     pub(crate) fn fill(&self, part: &Part<'_>, boot_ms: u64, scratch: &mut [Vec<u64>; 2], batch: &mut Batch) {
-        let Part { records, header, layout, first } = part;
+        let Part { records, header, layout } = part;
         let is_origin_known = self.boot.is_some() || boot_ms != 0 || header.uptime_ms.is_some();
         let usable = |moment: Option<(Unit, Place)>| {
             moment.filter(|(unit, _)| *unit != Unit::SysUptime || is_origin_known)
@@ -83,19 +83,19 @@ impl Times {
             Some((Unit::SysUptime, _)) => TimeFrom::SysUptime,
             Some(_) => TimeFrom::Absolute,
         };
-        let rows = u32::try_from(records.len()).unwrap_or(u32::MAX);
-        repeat(batch, layout.time_from, from as u64, *first, rows);
+        repeat(batch, layout.time_from, Values::fixed1, from as u8, records.len());
         for (moment, column) in [(start, layout.flow_start), (end, layout.flow_end)] {
-            if let (Some((unit, place)), Some(column)) = (moment, column)
-                && let Some(Values::Fixed8(to)) = batch.values_mut(column)
-            {
+            let (Some((unit, place)), Some(column)) = (moment, column) else { continue };
+            let Some(to) = batch.fixed(column, Values::fixed8) else { continue };
+            if unit != Unit::Milliseconds || !plain_milliseconds(records, place, to) {
                 self.convert(unit, place, records, header, boot_ms, scratch, to);
-                mark_times(batch, column, *first);
+                mark_times(batch, column);
             }
         }
     }
 
     /// Appends unix nanoseconds, 0 where there is no time.
+    #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "all that a time may hang on")]
     fn convert(
         &self,
@@ -136,20 +136,39 @@ impl Times {
     }
 }
 
-/// Marks the times from row `first` on, which were appended just now; 0 is an absence.
-fn mark_times(batch: &mut Batch, column: usize, first: u32) {
-    let Some(Values::Fixed8(times)) = batch.values.get(column) else { return };
-    let times = times.get(first as usize..).unwrap_or_default();
-    let rows = u32::try_from(times.len()).unwrap_or(u32::MAX);
-    if times.iter().fold(true, |all, &time| all & (time != 0)) {
-        batch.mark_present(column, first, rows);
-        return;
+/// Appends milliseconds of records that lie side by side as nanoseconds, if each of them is a time and none is too
+/// late to be one; else nothing.
+#[inline(never)]
+fn plain_milliseconds(records: &Records<'_>, place: Place, to: &mut Vec<u64>) -> bool {
+    /// No time of fewer bits is too late: this many milliseconds are nanoseconds below 2^64.
+    const BITS: u32 = 44;
+    let lanes = records.lanes();
+    if lanes.is_empty() || place.length() != Some(8) {
+        return false;
     }
-    for row in first..first + rows {
-        let time = batch.values.get(column).and_then(|times| times.integer(row as usize));
-        if time.is_some_and(|time| time != 0) {
-            batch.mark_present(column, row, 1);
+    let before = to.len();
+    // The milliseconds less one: nothing becomes the greatest number there is.
+    let mut all = 0;
+    lanes.extend(place.offset(), to, |octets| {
+        let milliseconds = u64::from_be_bytes(octets);
+        all |= milliseconds.wrapping_sub(1);
+        milliseconds.wrapping_mul(MILLISECOND_NS)
+    });
+    let is_plain = all >> BITS == 0;
+    if !is_plain {
+        to.truncate(before);
+    }
+    is_plain
+}
+
+/// Marks times that were appended just now: 0 is an absence.
+fn mark_times(batch: &mut Batch, column: usize) {
+    let mut row = batch.rows as usize;
+    while let Some(time) = batch.values.get(column).and_then(|times| times.integer(row)) {
+        if time == 0 {
+            batch.mark_absent(column, row);
         }
+        row += 1;
     }
 }
 
