@@ -59,7 +59,7 @@ pub(crate) fn write_address(text: &mut String, octets: [u8; 16]) {
 #[expect(clippy::cast_possible_truncation, reason = "a column is as wide as its type")]
 pub(crate) fn number_to_json(json: &mut Json<'_>, data_type: DataType, number: u64) {
     match data_type {
-        DataType::Ipv4Address => json.text(Ipv4Addr::from_bits(number as u32)),
+        DataType::Ipv4Address => json.address_v4((number as u32).to_be_bytes()),
         DataType::Signed8 => json.signed((number as u8).cast_signed().into()),
         DataType::Signed16 => json.signed((number as u16).cast_signed().into()),
         DataType::Signed32 => json.signed((number as u32).cast_signed().into()),

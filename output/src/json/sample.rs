@@ -161,7 +161,7 @@ fn write(json: &mut Json<'_>, name: &str, item: Item<'_>) {
         Item::Number(number) => json.unsigned(number),
         Item::Float(number) => json.float32(number),
         Item::Address(Address::Unknown) => json.null(),
-        Item::Address(Address::Ipv4(octets)) => json.text(std::net::Ipv4Addr::from(octets)),
+        Item::Address(Address::Ipv4(octets)) => json.address_v4(octets),
         Item::Address(Address::Ipv6(octets)) => json.address(octets),
         Item::Mac(mac) => value::plain(json, Value::Mac(mac)),
         Item::Text(text) => {

@@ -3,6 +3,9 @@
 use std::fmt::{self, Display, Write as _};
 use std::net::Ipv6Addr;
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
 /// Appends JSON to a buffer. Separators follow from what stands before, so no state is kept.
 #[derive(Debug)]
 pub struct Json<'o> {
@@ -148,14 +151,22 @@ impl<'o> Json<'o> {
 
     /// Octets as lower-case hex, after `prefix`.
     pub fn hex(&mut self, prefix: &str, octets: &[u8]) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         self.value();
         self.out.push(b'"');
         self.out.extend_from_slice(prefix.as_bytes());
-        for octet in octets {
-            for nibble in [octet >> 4, octet & 0xF] {
-                self.out.push(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'?'));
+        self.out.extend(octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 0xf)]));
+        self.out.push(b'"');
+    }
+
+    /// Four octets as an address.
+    pub fn address_v4(&mut self, octets: [u8; 4]) {
+        self.value();
+        self.out.push(b'"');
+        for (nth, octet) in octets.into_iter().enumerate() {
+            if nth > 0 {
+                self.out.push(b'.');
             }
+            self.out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
         }
         self.out.push(b'"');
     }
@@ -164,7 +175,7 @@ impl<'o> Json<'o> {
     pub fn address(&mut self, octets: [u8; 16]) {
         let address = Ipv6Addr::from(octets);
         match address.to_ipv4_mapped() {
-            Some(address) => self.text(address),
+            Some(address) => self.address_v4(address.octets()),
             None => self.text(address),
         }
     }
@@ -181,12 +192,42 @@ impl<'o> Json<'o> {
         self.time(i64::try_from(unix_ns / 1_000_000_000).unwrap_or(i64::MAX), nanoseconds, digits);
     }
 
-    /// A time as RFC 3339 with so many digits of the second; null outside the years 0 to 9999.
+    /// A time as RFC 3339 with so many digits of the second, at most 9; null outside the years 0 to 9999.
     pub fn time(&mut self, seconds: i64, nanoseconds: u32, digits: u8) {
-        match jiff::Timestamp::new(seconds, i32::try_from(nanoseconds).unwrap_or(0)) {
-            Ok(time) => self.text(format_args!("{time:.*}", usize::from(digits))),
-            Err(_) => self.null(),
+        let time = i32::try_from(nanoseconds).ok().and_then(|ns| Timestamp::new(seconds, ns).ok());
+        let Some(time) = time.map(|time| Offset::UTC.to_datetime(time)).filter(|time| time.year() >= 0) else {
+            return self.null();
+        };
+        self.value();
+        self.out.push(b'"');
+        self.digits(time.year().unsigned_abs().into(), 4);
+        for (before, number) in [
+            (b'-', time.month()),
+            (b'-', time.day()),
+            (b'T', time.hour()),
+            (b':', time.minute()),
+            (b':', time.second()),
+        ] {
+            self.out.push(before);
+            self.digits(number.unsigned_abs().into(), 2);
         }
+        if digits > 0 {
+            let digits = digits.min(9);
+            self.out.push(b'.');
+            self.digits(nanoseconds / 10_u32.pow(9 - u32::from(digits)), digits);
+        }
+        self.out.extend_from_slice(b"Z\"");
+    }
+
+    /// The last `count` decimal digits of a number, at most 9.
+    fn digits(&mut self, mut number: u32, count: u8) {
+        let mut text = [b'0'; 9];
+        let place = &mut text[..usize::from(count.min(9))];
+        for digit in place.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        self.out.extend_from_slice(place);
     }
 
     /// JSON text made elsewhere.
@@ -222,28 +263,27 @@ impl fmt::Write for Escaped<'_> {
 }
 
 fn escape(out: &mut Vec<u8>, text: &str) {
-    for &octet in text.as_bytes() {
+    let plain = |octet: &u8| !matches!(octet, b'"' | b'\\' | 0..0x20 | 0x7F);
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|octet| !plain(octet)) {
+        let (before, [octet, behind @ ..]) = rest.split_at(at) else { break };
+        out.extend_from_slice(before);
         match octet {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            0..0x20 | 0x7F => {
-                let _ = write!(Plain(out), "\\u{octet:04x}");
-            }
-            _ => out.push(octet),
+            octet => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(octet >> 4), digit(octet & 0xf)]),
         }
+        rest = behind;
     }
+    out.extend_from_slice(rest);
 }
 
-struct Plain<'o>(&'o mut Vec<u8>);
-
-impl fmt::Write for Plain<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(())
-    }
+/// A hexadecimal digit; `nibble` is below 16.
+const fn digit(nibble: u8) -> u8 {
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
 }
 
 #[cfg(test)]
@@ -295,5 +335,13 @@ mod tests {
         assert_eq!(written(|json| json.time_ns(1_700_000_000_123_000_000)), "\"2023-11-14T22:13:20.123Z\"");
         assert_eq!(written(|json| json.time_ns(1_700_000_000_000_000_000)), "\"2023-11-14T22:13:20Z\"");
         assert_eq!(written(|json| json.time(i64::MAX, 0, 0)), "null");
+        for (seconds, nanoseconds) in [(0, 0), (-1, 999_999_999), (951_782_399, 5), (253_402_207_200, 120_000_000)] {
+            let time = Timestamp::new(seconds, nanoseconds).unwrap();
+            for digits in [0, 3, 6, 9] {
+                let expected = format!("\"{time:.*}\"", usize::from(digits));
+                let nanoseconds = u32::try_from(nanoseconds).unwrap();
+                assert_eq!(written(|json| json.time(seconds, nanoseconds, digits)), expected);
+            }
+        }
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn plain(json: &mut Json<'_>, value: Value<'_>) {
         Value::Mac([a, b, c, d, e, f]) => {
             json.text(format_args!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"));
         }
-        Value::Ipv4(address) => json.text(std::net::Ipv4Addr::from(address)),
+        Value::Ipv4(address) => json.address_v4(address),
         Value::Ipv6(address) => json.address(address),
         Value::Time(time) => json.time(time.seconds, time.nanoseconds, time.digits),
         Value::String(text) => {
