@@ -8,6 +8,7 @@
 //! Decodes in place and says how many octets it took; the source keeps the rest. Never sends anything.
 
 mod canonical;
+mod lines;
 mod peer;
 mod resync;
 mod route;
@@ -192,6 +193,9 @@ impl Sessions {
                 State::Open => {}
             }
             at += 1;
+        }
+        for session in &mut self.list {
+            next = [next, session.make_good(rib, shared, turn)].into_iter().flatten().min();
         }
         if rib.sweep(SWEEP_PLACES) { Some(now) } else { next }
     }

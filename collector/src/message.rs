@@ -63,6 +63,8 @@ pub enum Context<'a> {
     Dump {
         /// Session id.
         session: u64,
+        /// Line number within the session.
+        sequence: u64,
         /// Whether this is the end.
         end: bool,
     },

@@ -162,7 +162,7 @@ fn route(batch: &mut Batch, router: &Router, now: Now, id: PathId, view: &PathVi
 }
 
 /// The NLRI of a path, made anew: length, labels, RD, prefix.
-fn nlri(rib: &Rib, id: PathId, view: &PathView<'_>) -> Vec<u8> {
+pub(crate) fn nlri(rib: &Rib, id: PathId, view: &PathView<'_>) -> Vec<u8> {
     let mut room = [0; crate::join::route::MAX_LABEL_OCTETS];
     let labels = rib.labels_into(id, &mut room);
     let mut octets = vec![0];
@@ -183,7 +183,7 @@ fn nlri(rib: &Rib, id: PathId, view: &PathView<'_>) -> Vec<u8> {
 }
 
 /// The first 34 octets of the per-peer header of a path, made anew (RFC 7854 section 4.2).
-fn peer_octets(view: &PathView<'_>) -> Vec<u8> {
+pub(crate) fn peer_octets(view: &PathView<'_>) -> Vec<u8> {
     let is_ipv6 = view
         .peer
         .address

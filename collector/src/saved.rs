@@ -23,7 +23,7 @@ const MAGIC: [u8; 8] = *b"millrace";
 /// What it ends with.
 const END: [u8; 8] = *b"complete";
 /// The form that is written, and the only one that is read.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 /// Why octets were not taken for a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -27,7 +27,7 @@ fn told(station: &mut Station, reason: &str) -> usize {
     let is_it = |row: &Row| match row {
         Row::Error { reason: told } => told == reason,
         Row::Session { reason: told, .. } => told == reason,
-        Row::Route { .. } | Row::Message { .. } => false,
+        Row::Route { .. } | Row::Message { .. } | Row::Gap { .. } | Row::Dump { .. } => false,
     };
     station.rows().iter().filter(|row| is_it(row)).count()
 }

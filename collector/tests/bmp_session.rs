@@ -46,6 +46,8 @@ fn kinds(rows: &[Row]) -> Vec<String> {
             Row::Message { kind, .. } => kind.name().into(),
             Row::Session { state, reason, .. } => format!("{state}/{reason}"),
             Row::Error { reason } => reason.clone(),
+            Row::Gap { .. } => "gap".into(),
+            Row::Dump { end, .. } => format!("dump/{end}"),
         })
         .collect()
 }
@@ -232,6 +234,70 @@ fn a_full_outlet_leaves_a_gap_that_shows() {
     assert_eq!(ledgers.rib[RibEnd::Stored.index()], 10);
     station.feed(1, &withdraw(&one, &["10.0.0.0/16"]));
     assert_eq!(station.rows().iter().filter_map(Row::sequence).max(), Some(13));
+}
+
+#[test]
+fn a_gap_is_told_and_made_good_by_a_dump() {
+    let mut station = Station::with_batches(Settings::default(), 2, BatchLimits { rows: 2, octets: 1 << 20 });
+    let one = peer(1);
+    station.open(1);
+    station.feed(1, &peer_up(&one, |_| {}));
+    for octet in 0..10 {
+        station.feed(1, &announce(&one, &[&format!("10.{octet}.0.0/16")], &[65_001], [10, 0, 0, 1]));
+    }
+    // The gap is told at once; the dump waits until the sinks have caught up.
+    station.wait(SECOND);
+    let mut before = station.rows();
+    assert!(before.contains(&Row::Gap { first: 7, last: 12 }));
+    before.retain(|row| row.sequence().is_some());
+    before.sort_by_key(Row::sequence);
+    assert_eq!(before.iter().filter_map(Row::sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    let mut rows = Vec::new();
+    for _ in 0..10 {
+        station.wait(SECOND);
+        rows.extend(station.rows());
+    }
+    assert!(!rows.iter().any(|row| matches!(row, Row::Gap { .. })));
+    rows.sort_by_key(Row::sequence);
+    let numbers: Vec<_> = rows.iter().filter_map(Row::sequence).collect();
+    assert_eq!(numbers, (13..=24).collect::<Vec<_>>());
+    assert_eq!(
+        (&rows[0], &rows[11]),
+        (&Row::Dump { end: false, sequence: 13 }, &Row::Dump { end: true, sequence: 24 })
+    );
+    let mut dumped: Vec<_> = rows[1..11]
+        .iter()
+        .map(|row| match row {
+            Row::Route { action: RouteAction::Announce, nlri, peer, attributes: Some(_), .. } => {
+                (nlri.clone(), peer.clone())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    dumped.sort();
+    let header = &bmp::peer_header(&one)[..34];
+    let expected: Vec<_> = (0..10).map(|octet| (vec![16, 10, octet], header.to_vec())).collect();
+    assert_eq!(dumped, expected);
+    assert_eq!(station.collector.ledgers().unexplained(), 0);
+    // Once is enough.
+    station.wait(3_600 * SECOND);
+    assert!(station.rows().is_empty());
+}
+
+#[test]
+fn a_gap_is_told_by_the_next_worker_too() {
+    let mut station = Station::with_batches(Settings::default(), 2, BatchLimits { rows: 2, octets: 1 << 20 });
+    let one = peer(1);
+    station.open(1);
+    station.feed(1, &peer_up(&one, |_| {}));
+    for octet in 0..10 {
+        station.feed(1, &announce(&one, &[&format!("10.{octet}.0.0/16")], &[65_001], [10, 0, 0, 1]));
+    }
+    let mut next = station.taken_over(Settings::default());
+    next.wait(SECOND);
+    let rows = next.rows();
+    assert!(rows.contains(&Row::Gap { first: 7, last: 12 }));
+    assert_eq!(rows.iter().filter(|row| matches!(row, Row::Route { .. })).count(), 10);
 }
 
 //= RFC 7911 section 5

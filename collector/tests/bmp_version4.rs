@@ -19,7 +19,11 @@ fn routes(tlvs: &[bmp::IndexedTlv<'_>]) -> (Vec<Option<u32>>, u64, u64) {
         .into_iter()
         .filter_map(|row| match row {
             Row::Route { path_id, .. } => Some(path_id),
-            Row::Message { .. } | Row::Session { .. } | Row::Error { .. } => None,
+            Row::Message { .. }
+            | Row::Session { .. }
+            | Row::Gap { .. }
+            | Row::Dump { .. }
+            | Row::Error { .. } => None,
         })
         .collect();
     let messages = &station.collector.ledgers().messages[Protocol::Bmp.index()];

@@ -36,10 +36,13 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::with_batches(64, BatchLimits { rows: 1_024, octets: 1 << 20 })
+    }
+
+    fn with_batches(batches: usize, limits: BatchLimits) -> Self {
         let interest = Interest { kinds: u32::MAX, whole_records: true, elements: Vec::new(), join: true };
         let schemas = schemas(&interest);
-        let (out, drain) =
-            Outlet::new(WorkerId(0), &schemas, 64, BatchLimits { rows: 1_024, octets: 1 << 20 });
+        let (out, drain) = Outlet::new(WorkerId(0), &schemas, batches, limits);
         let ports = (0..=u16::MAX)
             .map(|port| match port {
                 SFLOW => (port, PortProtocol::Sflow),
@@ -223,6 +226,11 @@ fn messages_of_every_kind_and_family() {
         &["attributes", "prefixSid", "srv6"],
         &["attributes", "linkState"],
         &["attributes", "attrSet", "attributes"],
+        &["attributes", "trafficEngineering"],
+        &["attributes", "peLabels"],
+        &["attributes", "bgpsecPath"],
+        &["attributes", "domainPath"],
+        &["attributes", "servicePath"],
         &["attributes", "errors"],
         &["attributes", "attr99"],
         &["attributes", "asPathSegments"],
@@ -242,6 +250,34 @@ fn messages_of_every_kind_and_family() {
     let tagged = routes.iter().find(|route| !route["tlvs"].is_null()).unwrap();
     let names: Vec<&Value> = tagged["tlvs"].as_array().unwrap().iter().map(|tlv| &tlv["name"]).collect();
     assert!(names.contains(&&"vrfTableName".into()) && names.contains(&&"pathStatus".into()), "{tagged}");
+}
+
+#[test]
+fn lines_that_found_no_room_are_told_as_a_gap_and_made_good_by_a_dump() {
+    let mut stage = Stage::with_batches(2, BatchLimits { rows: 2, octets: 1 << 20 });
+    let stream = StreamId(1);
+    let [from, to] = ["192.0.2.1:33000", "192.0.2.9:11019"].map(|address| address.parse().unwrap());
+    stage.collector.accept(stage.now, Input::Opened { stream, from, to }, &mut stage.out);
+    let messages = populations::bmp();
+    // All but the last, the Termination.
+    for octets in messages.split_last().unwrap().1 {
+        stage.collector.accept(stage.now, Input::Received { stream, octets }, &mut stage.out);
+    }
+    for _ in 0..100 {
+        stage.check();
+        stage.now.monotonic_ns += 1_000_000_000;
+        stage.collector.tick(stage.now, &mut stage.out);
+    }
+    stage.check();
+    let [gap] = stage.of(Kind::Gap) else { panic!("{:?}", stage.of(Kind::Gap)) };
+    let [begin, end] = stage.of(Kind::Dump) else { panic!("{:?}", stage.of(Kind::Dump)) };
+    assert_eq!((&begin["state"], &end["state"]), (&"begin".into(), &"end".into()));
+    assert_eq!((&gap["session"], &begin["session"]), (&end["session"], &end["session"]));
+    let number = |line: &Value, key: &str| line[key].as_u64().unwrap();
+    assert!(number(gap, "firstSeq") < number(gap, "lastSeq"));
+    let within = number(begin, "seq") + 1..number(end, "seq");
+    let dumped = stage.of(Kind::Route).iter().filter(|route| within.contains(&number(route, "seq")));
+    assert_eq!(dumped.count() as u64, within.end - within.start);
 }
 
 /// Damage makes other lines, not other keys.

@@ -7,6 +7,7 @@ use wire::bmp::{PeerHeader, RibView, Tagged};
 
 use super::Shared;
 use super::canonical::{self, For};
+use super::lines::Lines;
 use super::peer::Peer;
 use super::row::{self, Entry, RouteRow};
 use crate::Turn;
@@ -60,8 +61,8 @@ pub(crate) struct Work<'s, 'a, 't, 'u> {
     /// The NLRI that the TLVs are matched with, counted from 1; `None`: the count is unknown, and only those of the
     /// whole message are (draft-ietf-grow-bmp-tlv-21 section 4.3).
     pub(crate) ordinal: Option<u16>,
-    /// Line number of the last row of the session.
-    pub(crate) sequence: &'s mut u64,
+    /// The rows of the session.
+    pub(crate) lines: &'s mut Lines,
     pub(crate) rib: &'s mut Rib,
     pub(crate) shared: &'s mut Shared,
     pub(crate) turn: &'t mut Turn<'u>,
@@ -186,7 +187,7 @@ impl Work<'_, '_, '_, '_> {
             turn.ledgers.records(Kind::Route, crate::ledger::RecordEnd::NotWanted, 1);
             return;
         }
-        *self.sequence = self.sequence.saturating_add(1);
+        let sequence = self.lines.next();
         self.shared.tlvs.clear();
         if let Some(tagged) = self.tagged {
             tlvs(tagged, self.ordinal, &mut self.shared.tlvs);
@@ -209,13 +210,13 @@ impl Work<'_, '_, '_, '_> {
             }
         };
         let timestamp = message.header.timestamp();
-        row::route(
+        let end = row::route(
             &self.shared.columns,
             turn,
             RouteRow {
                 version: message.version,
                 session: message.session,
-                sequence: *self.sequence,
+                sequence,
                 peer: Entry { octets: message.peer_octets, stamp: &mut self.peer.stamp },
                 peer_timestamp: timestamp
                     .map(|(seconds, micros)| u64::from(seconds) * 1_000_000_000 + u64::from(micros) * 1_000),
@@ -227,6 +228,7 @@ impl Work<'_, '_, '_, '_> {
                 attributes: attributes_entry,
             },
         );
+        self.lines.ended(sequence, end);
         if let Attributes::Kept(id) = attributes {
             self.rib.attributes_mut().set_stamp(*id, kept);
         }

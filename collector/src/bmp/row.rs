@@ -127,8 +127,8 @@ pub(crate) fn is_wanted(turn: &Turn<'_>, kind: Kind) -> bool {
     turn.settings.kinds & (1 << kind.index()) != 0
 }
 
-/// Writes a route and counts how it ended. The caller has made sure that routes are wanted.
-pub(crate) fn route(columns: &Columns, turn: &mut Turn<'_>, row: RouteRow<'_>) {
+/// Writes a route, counts how it ended and says so. The caller has made sure that routes are wanted.
+pub(crate) fn route(columns: &Columns, turn: &mut Turn<'_>, row: RouteRow<'_>) -> RecordEnd {
     let end = match (&columns.routes, turn.out.batch(TableId::Routes)) {
         (Some(columns), Some(batch)) => {
             common(&columns.common, batch, turn.exporter, turn.now);
@@ -157,6 +157,7 @@ pub(crate) fn route(columns: &Columns, turn: &mut Turn<'_>, row: RouteRow<'_>) {
         (Some(_), None) => RecordEnd::OutletFull,
     };
     turn.ledgers.records(Kind::Route, end, 1);
+    end
 }
 
 /// One row of the table of messages.
@@ -169,8 +170,13 @@ pub(crate) struct MessageRow<'a> {
     pub(crate) octets: &'a [u8],
 }
 
-/// Writes a message and counts it and how it ended.
-pub(crate) fn message(columns: &Columns, scratch: &mut Vec<u8>, turn: &mut Turn<'_>, row: &MessageRow<'_>) {
+/// Writes a message, counts it and how it ended and says so.
+pub(crate) fn message(
+    columns: &Columns,
+    scratch: &mut Vec<u8>,
+    turn: &mut Turn<'_>,
+    row: &MessageRow<'_>,
+) -> RecordEnd {
     turn.ledgers.records_in(row.kind, 1);
     let end = match (&columns.messages, turn.out.batch(TableId::Messages)) {
         (Some(columns), Some(batch)) => {
@@ -194,6 +200,7 @@ pub(crate) fn message(columns: &Columns, scratch: &mut Vec<u8>, turn: &mut Turn<
         (Some(_), None) => RecordEnd::OutletFull,
     };
     turn.ledgers.records(row.kind, end, 1);
+    end
 }
 
 fn common(columns: &Common, batch: &mut Batch, exporter: [u8; 16], now: crate::Now) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wire::bgp::{AsWidth, FamilySet, Session as Rules};
 
+use super::lines::Lines;
 use super::peer::{Peer, Peers};
 use super::session::{Session, State};
 use super::{REASONS, Sessions};
@@ -18,6 +19,9 @@ struct SavedSession {
     stream: u64,
     id: u64,
     sequence: u64,
+    /// Lines lost and not told yet, and whether a dump is owed.
+    gap: Option<(u64, u64)>,
+    is_behind: bool,
     port: u16,
     /// Since when it is lost, and why, as a position in [`REASONS`].
     lost: Option<(u64, u8)>,
@@ -166,7 +170,9 @@ fn saved(session: &Session) -> SavedSession {
     SavedSession {
         stream: session.stream.0,
         id: session.id,
-        sequence: session.sequence,
+        sequence: session.lines.last,
+        gap: session.lines.lost,
+        is_behind: session.lines.is_owed(),
         port: session.port,
         lost: match session.state {
             State::Open => None,
@@ -192,7 +198,7 @@ fn restored(saved: SavedSession) -> Result<Session, Refused> {
         },
     };
     let mut session = Session::new(StreamId(saved.stream), saved.id, saved.port, saved.last_unix_ns);
-    session.sequence = saved.sequence;
+    session.lines = Lines::restored(saved.sequence, saved.gap, saved.is_behind);
     session.state = state;
     session.pending = usize::try_from(saved.pending).map_err(|_| Refused::Damaged)?;
     session.framed = saved.framed;

@@ -5,6 +5,7 @@ use wire::bmp::{Frame, Message, PeerHeader, PeerType, RouteMonitoring, Tagged};
 use wire::{Malformed, Reason};
 
 use super::Shared;
+use super::lines::Lines;
 use super::peer::{Peers, TooMany};
 use super::route::{self, Work};
 use super::row::{self, MessageRow};
@@ -22,8 +23,8 @@ const MAX_NAME: usize = 255;
 pub(crate) struct Session {
     pub(crate) stream: StreamId,
     pub(crate) id: u64,
-    /// Line number of the last row.
-    pub(crate) sequence: u64,
+    /// Its rows, numbered.
+    pub(crate) lines: Lines,
     /// The router's port.
     pub(crate) port: u16,
     pub(crate) state: State,
@@ -66,7 +67,7 @@ impl Session {
         Self {
             stream,
             id,
-            sequence: 0,
+            lines: Lines::default(),
             port,
             state: State::Open,
             peers: Peers::default(),
@@ -183,9 +184,9 @@ impl Session {
         }
         let Some(peer) = self.peers.find(header) else { return MessageEnd::NoPeer };
         let message = route::Message::new(self.id, frame.version, *header, frame.octets, limits);
-        let sequence = &mut self.sequence;
+        let lines = &mut self.lines;
         let tagged = tagged.as_ref();
-        let mut work = Work { message: &message, tagged, peer, ordinal: None, sequence, rib, shared, turn };
+        let mut work = Work { message: &message, tagged, peer, ordinal: None, lines, rib, shared, turn };
         match work.update(&update) {
             None => MessageEnd::Decoded,
             Some(malformed) => {
@@ -205,27 +206,25 @@ impl Session {
             context: Context::Bmp { session: self.id, sequence, four_octet_as },
             octets: frame.octets,
         };
-        row::message(&shared.columns, &mut shared.context, turn, &row);
+        let end = row::message(&shared.columns, &mut shared.context, turn, &row);
+        self.lines.ended(sequence, end);
     }
 
     /// A row that says what became of the session.
     pub(crate) fn tell(&mut self, state: &str, reason: &str, shared: &mut Shared, turn: &mut Turn<'_>) {
         let Some(sequence) = self.next_sequence(Kind::Session, turn) else { return };
         let context = Context::Session { session: self.id, sequence, port: self.port, state, reason };
-        let of = Some((3, self.id, sequence));
-        let row = MessageRow { kind: Kind::Session, of, context, octets: &[] };
-        row::message(&shared.columns, &mut shared.context, turn, &row);
+        self.bare(Kind::Session, context, Some(sequence), shared, turn);
     }
 
     /// The next line number; none for a kind that nobody wants, which is counted.
-    fn next_sequence(&mut self, kind: Kind, turn: &mut Turn<'_>) -> Option<u64> {
+    pub(crate) fn next_sequence(&mut self, kind: Kind, turn: &mut Turn<'_>) -> Option<u64> {
         if !row::is_wanted(turn, kind) {
             turn.ledgers.records_in(kind, 1);
             turn.ledgers.records(kind, crate::ledger::RecordEnd::NotWanted, 1);
             return None;
         }
-        self.sequence = self.sequence.saturating_add(1);
-        Some(self.sequence)
+        Some(self.lines.next())
     }
 }
 

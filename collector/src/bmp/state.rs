@@ -59,7 +59,7 @@ impl Sessions {
                     id: session.id,
                     is_open: session.is_open(),
                     port: session.port,
-                    sequence: session.sequence,
+                    sequence: session.lines.last,
                     messages: session.messages,
                     last_unix_ns: session.last_unix_ns,
                     system: session.system.as_deref(),

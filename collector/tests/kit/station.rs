@@ -40,6 +40,10 @@ pub enum Row {
     Message { kind: Kind, sequence: u64, octets: usize },
     /// What became of the session.
     Session { state: String, reason: String, sequence: u64 },
+    /// Lines that were lost.
+    Gap { first: u64, last: u64 },
+    /// Begin or end of a dump.
+    Dump { end: bool, sequence: u64 },
     /// Octets that do not read.
     Error { reason: String },
 }
@@ -50,8 +54,9 @@ impl Row {
         match self {
             Self::Route { sequence, .. }
             | Self::Message { sequence, .. }
+            | Self::Dump { sequence, .. }
             | Self::Session { sequence, .. } => Some(*sequence),
-            Self::Error { .. } => None,
+            Self::Gap { .. } | Self::Error { .. } => None,
         }
     }
 }
@@ -223,6 +228,8 @@ fn read(batch: &Batch, row: u32) -> Row {
         Context::Session { state, reason, sequence, .. } => {
             Row::Session { state: state.into(), reason: reason.into(), sequence }
         }
+        Context::Gap { first, last, .. } => Row::Gap { first, last },
+        Context::Dump { sequence, end, .. } => Row::Dump { end, sequence },
         Context::Error { reason, .. } => Row::Error { reason: reason.into() },
         other => panic!("{other:?}"),
     }

@@ -36,8 +36,9 @@ pub(super) fn session(json: &mut Json<'_>, context: &Context<'_>) {
             json.key("firstSeq").unsigned(first);
             json.key("lastSeq").unsigned(last);
         }
-        Context::Dump { session, end } => {
+        Context::Dump { session, sequence, end } => {
             json.key("session").unsigned(session);
+            json.key("seq").unsigned(sequence);
             json.key("state").string(if end { "end" } else { "begin" });
         }
         Context::Options { .. }

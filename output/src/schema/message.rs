@@ -193,8 +193,8 @@ pub(super) fn gap() -> Value {
 pub(super) fn dump() -> Value {
     record(
         Kind::Dump,
-        json!({"session": unsigned(), "state": words(&["begin", "end"])}),
-        &["session", "state"],
+        json!({"session": unsigned(), "seq": unsigned(), "state": words(&["begin", "end"])}),
+        &["session", "seq", "state"],
     )
 }
 

@@ -145,11 +145,24 @@ fn update() -> Vec<u8> {
         .attribute(0xc0, 16, &[0, 2, 0xfd, 0xe8, 0, 0, 0, 1])
         .attribute(0xc0, 22, &[0, 6, 0x00, 0x06, 0x41, 192, 0, 2, 1])
         .attribute(0xc0, 23, &[0, 15, 0, 13, 12, 6, 0, 0, 0, 0, 0, 100, 128, 0, 2, 9, 9])
+        .attribute(
+            0x80,
+            24,
+            &[&[1, 1, 0, 0][..], &[0x4b, 0x18, 0x96, 0x80].repeat(9), &[5, 0xdc, 0, 0]].concat(),
+        )
         .attribute(0xc0, 25, &[0; 20])
         .attribute(0x80, 26, &[1, 0, 11, 0, 0, 0, 0, 0, 0, 0, 9])
         .attribute(0x80, 29, &[0x04, 0x47, 0, 3, 0, 0, 10, 0x04, 0x04, 0, 4, 10, 0, 0, 1])
         .attribute(0xc0, 32, &[0, 0, 0xfd, 0xe8, 0, 0, 0, 1, 0, 0, 0, 2])
+        .attribute(0xc0, 27, &[192, 0, 2, 1, 0, 0x06, 0x41])
+        .attribute(
+            0x80,
+            33,
+            &[&[0, 8, 1, 0, 0, 0, 0xfd, 0xe8, 0, 27, 1][..], &[7; 20], &[0, 2, 9, 9]].concat(),
+        )
         .attribute(0xc0, 35, &[0, 0, 0xfd, 0xe8])
+        .attribute(0xc0, 36, &[1, 0, 0, 0xfd, 0xe8, 0, 1, 70])
+        .attribute(0xc0, 37, &[1, 0, 2, 9, 9])
         .attribute(0xc0, 38, &[1, 0, 0, 0, 7])
         .attribute(0xc0, 40, &[&label_index[..], &SRV6].concat())
         .attribute(0xc0, 99, &[1, 2, 3])
