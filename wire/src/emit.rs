@@ -8,3 +8,4 @@ pub mod sflow;
 pub mod udp_notif;
 pub mod bmp;
 pub mod bgp;
+pub mod nlri;

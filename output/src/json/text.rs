@@ -195,7 +195,8 @@ impl<'o> Json<'o> {
     /// A time as RFC 3339 with so many digits of the second, at most 9; null outside the years 0 to 9999.
     pub fn time(&mut self, seconds: i64, nanoseconds: u32, digits: u8) {
         let time = i32::try_from(nanoseconds).ok().and_then(|ns| Timestamp::new(seconds, ns).ok());
-        let Some(time) = time.map(|time| Offset::UTC.to_datetime(time)).filter(|time| time.year() >= 0) else {
+        let Some(time) = time.map(|time| Offset::UTC.to_datetime(time)).filter(|time| time.year() >= 0)
+        else {
             return self.null();
         };
         self.value();
@@ -335,7 +336,9 @@ mod tests {
         assert_eq!(written(|json| json.time_ns(1_700_000_000_123_000_000)), "\"2023-11-14T22:13:20.123Z\"");
         assert_eq!(written(|json| json.time_ns(1_700_000_000_000_000_000)), "\"2023-11-14T22:13:20Z\"");
         assert_eq!(written(|json| json.time(i64::MAX, 0, 0)), "null");
-        for (seconds, nanoseconds) in [(0, 0), (-1, 999_999_999), (951_782_399, 5), (253_402_207_200, 120_000_000)] {
+        for (seconds, nanoseconds) in
+            [(0, 0), (-1, 999_999_999), (951_782_399, 5), (253_402_207_200, 120_000_000)]
+        {
             let time = Timestamp::new(seconds, nanoseconds).unwrap();
             for digits in [0, 3, 6, 9] {
                 let expected = format!("\"{time:.*}\"", usize::from(digits));

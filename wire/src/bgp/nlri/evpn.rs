@@ -230,14 +230,12 @@ impl<'a> EvpnRoute<'a> {
         Ok(())
     }
 
-    /// RFC 9572 section 3.3: the key of another route, then the originator as the last field.
+    /// RFC 9572 section 3.3: the key of another route, a type and a length in front, then the originator.
     fn leaf(&mut self, cursor: &mut Cursor<'a>) -> Result<(), Malformed> {
-        let octets = cursor.rest();
-        let originator = match octets {
-            [.., 128, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] => 17,
-            _ => 5,
-        };
-        self.key = cursor.take(octets.len().saturating_sub(originator))?;
+        let mut ahead = *cursor;
+        ahead.skip(1)?;
+        let length = usize::from(ahead.u8()?);
+        self.key = cursor.take(2 + length)?;
         self.originator = address(cursor)?;
         Ok(())
     }
