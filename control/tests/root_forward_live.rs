@@ -5,11 +5,13 @@
 //! are those of the kernel: where it lacks them the test says so, in the machine of `vagrant/vm.sh` they must be there.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "forward/hosts.rs"]
 mod hosts;
 #[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "forward/rig.rs"]
 mod rig;
+#[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "forward/router.rs"]
 mod router;
 

@@ -3,11 +3,13 @@
 //! Needs root, and fails without. Each test runs itself again in a namespace of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "forward/hosts.rs"]
 mod hosts;
 #[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "forward/rig.rs"]
 mod rig;
+#[allow(dead_code, reason = "each test uses a part of the kit")]
 #[path = "forward/router.rs"]
 mod router;
 

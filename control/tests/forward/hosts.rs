@@ -24,18 +24,23 @@ impl Host {
         Self(child)
     }
 
-    /// What a command said there, whether it succeeded or not.
-    pub(crate) fn said(&self, command: &str) -> String {
+    /// Does something there, on a thread of its own: sockets and programs belong to the namespace of the thread that
+    /// opens and starts them.
+    pub(crate) fn inside<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         let namespace = File::open(format!("/proc/{}/ns/net", self.0.id())).unwrap();
-        // A program starts in the namespace of the thread that starts it.
-        let output = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let entered = scope.spawn(|| {
                 let kind = Some(LinkNameSpaceType::Network);
                 move_into_link_name_space(namespace.as_fd(), kind).unwrap();
-                super::rig::said(command)
+                act()
             });
             entered.join().unwrap()
-        });
+        })
+    }
+
+    /// What a command said there, whether it succeeded or not.
+    pub(crate) fn said(&self, command: &str) -> String {
+        let output = self.inside(|| super::rig::said(command));
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         format!("{}{error}{}", String::from_utf8_lossy(&output.stdout), output.status)
     }

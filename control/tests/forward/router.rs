@@ -1,13 +1,14 @@
 //! A router in this network namespace: the program on its devices, its tables mirrored from the kernel, and hosts
 //! that send through it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use control::config::Config;
 use control::ebpf::{LoadSettings, Mode, Programs};
 use control::kernel::Follower;
 use control::mirror;
-use control::reconcile::{Tables, desired};
+use control::reconcile::{Step, Tables, desired};
 use dataplane_common::PacketEnd as End;
 
 use super::hosts::Host;
@@ -46,6 +47,31 @@ impl Router {
             mirror::write(&mut self.programs.tables, &step).unwrap();
             self.held.apply(&step);
         }
+    }
+
+    /// Follows the kernel, event by event, until it is `over`; a device that comes back gets the program again.
+    pub(crate) fn follow_until(&mut self, over: &AtomicBool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut follower = Follower::start().unwrap();
+            while !over.load(Ordering::Acquire) {
+                let changed = tokio::time::timeout(Duration::from_millis(20), follower.changed()).await;
+                if !changed.is_ok_and(|changed| changed.is_ok()) {
+                    continue;
+                }
+                let wanted = desired(follower.state(), &self.config);
+                for step in self.held.steps_to(&wanted) {
+                    // A device may have gone again meanwhile; its event is on the way.
+                    let mut done = mirror::write(&mut self.programs.tables, &step).is_ok();
+                    if let Step::Attach(device, ..) = &step {
+                        done &= self.programs.attach(device, Mode::Native).is_ok();
+                    }
+                    if done {
+                        self.held.apply(&step);
+                    }
+                }
+            }
+        });
     }
 
     pub(crate) fn count(&self, end: End) -> u64 {
