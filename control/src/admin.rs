@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::process::control::answers::{Question, What};
+use crate::process::control::dump::Frames;
 use crate::process::control::explain::Packet;
 
 /// Octets of the longest question.
@@ -73,11 +74,14 @@ pub struct Request {
     /// With [`What::Fib`]: what would become of this packet.
     #[serde(default)]
     pub packet: Option<Packet>,
+    /// With [`What::Dump`]: which frames.
+    #[serde(default)]
+    pub dump: Option<Frames>,
 }
 
 impl From<What> for Request {
     fn from(what: What) -> Self {
-        Self { what, router: None, prefix: None, packet: None }
+        Self { what, router: None, prefix: None, packet: None, dump: None }
     }
 }
 
@@ -85,12 +89,15 @@ async fn answer(mut stream: tokio::net::UnixStream, asked: mpsc::Sender<Question
     let (read, mut write) = stream.split();
     let mut line = String::new();
     tokio::io::BufReader::new(read.take(MAX_QUESTION)).read_line(&mut line).await.ok()?;
-    let Request { what, router, prefix, packet } = serde_json::from_str(&line).ok()?;
+    let Request { what, router, prefix, packet, dump } = serde_json::from_str(&line).ok()?;
     if let Some(topic) = what.topic(router, prefix) {
         let stream = stream.into_std().ok()?;
         // Whoever writes there next may wait.
         stream.set_nonblocking(false).ok()?;
         return asked.send(Question::Pass(topic, stream.into())).await.ok();
+    }
+    if let Some(frames) = dump.filter(|_| what == What::Dump) {
+        return asked.send(Question::Dump(frames, stream)).await.ok();
     }
     let (back, answer) = oneshot::channel();
     let question = match packet.filter(|_| what == What::Fib) {

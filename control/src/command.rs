@@ -7,6 +7,10 @@ pub mod run;
 pub mod check;
 pub mod decode;
 pub mod show;
+pub mod dump;
+pub mod reload;
+pub mod confirm;
+mod instance;
 pub mod schema;
 
 use std::io::IsTerminal as _;
@@ -38,12 +42,17 @@ enum Verb {
     Check(check::Check),
     Decode(decode::Decode),
     Show(show::Show),
+    Dump(dump::Dump),
+    Reload(reload::Reload),
+    Confirm(confirm::Confirm),
     Schema(schema::Schema),
     /// The control process: started by the keeper alone.
     #[command(hide = true)]
     Control {
         #[arg(long)]
         config: PathBuf,
+        #[arg(long)]
+        confirm: Option<u32>,
     },
     /// The dataplane process: started by the keeper alone.
     #[command(hide = true)]
@@ -86,8 +95,11 @@ impl Command {
             Verb::Check(check) => check.run().map(|()| 0),
             Verb::Decode(decode) => decode.run().map(|()| 0).map_err(Failure::from),
             Verb::Show(show) => show.run().map(|()| 0),
+            Verb::Dump(dump) => dump.run().map(|()| 0),
+            Verb::Reload(reload) => reload.run().map(|()| 0),
+            Verb::Confirm(confirm) => confirm.run().map(|()| 0),
             Verb::Schema(schema) => schema.run().map(|()| 0),
-            Verb::Control { config } => control::run(config)
+            Verb::Control { config, confirm } => control::run(config, *confirm)
                 .map(|()| 0)
                 .map_err(|error| Failure { status: error.status(), line: error.to_string() }),
             Verb::Dataplane => dataplane::run().map_err(Failure::from),

@@ -6,6 +6,8 @@
 //!                    |-- attach    one link per device; replaced in one step, never a moment without
 //!                    |-- probe     what this kernel's helpers can
 //!                    |-- rehearsal the same over the same tables, counted apart
+//!                    |-- lost      frames that the kernel lost after the program
+//!                    |-- dump      the same in its place for a while, showing frames
 //!                    `-- pins      what survives this process, under one directory of the BPF file system
 //! ```
 //! The order that loses nothing: load, fill the tables, attach. Nothing here follows netlink or reads a
@@ -15,11 +17,14 @@ pub mod attach;
 pub mod pins;
 pub mod probe;
 pub mod rehearsal;
+pub mod dump;
+pub mod lost;
 pub mod settings;
 pub mod tables;
 pub mod generate;
 pub mod bare;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -167,6 +172,8 @@ pub struct Programs {
     ebpf: Ebpf,
     links: Links,
     pins: Option<Pins>,
+    /// Ids of the XDP programs that were on devices.
+    ids: BTreeSet<u32>,
     /// What the programs read and count.
     pub tables: Tables,
 }
@@ -227,7 +234,8 @@ impl Programs {
             .load()
             .map_err(|error| EbpfError::Program { name: map::REUSEPORT_PROGRAM, error })?;
         let tables = Tables::take(&mut ebpf, &settings.limits)?;
-        Ok(Self { ebpf, links: Links::default(), pins, tables })
+        let ids = BTreeSet::from([id(&mut ebpf)?]);
+        Ok(Self { ebpf, links: Links::default(), pins, ids, tables })
     }
 
     /// Attaches the XDP program to a device, or replaces in one step the program that an earlier process
@@ -287,7 +295,7 @@ impl Programs {
     /// # Errors
     /// When a pin cannot be removed.
     pub fn unpin(self) -> Result<(), EbpfError> {
-        let Self { ebpf, links, pins, tables } = self;
+        let Self { ebpf, links, pins, tables, .. } = self;
         drop((links, tables, ebpf));
         pins.map_or(Ok(()), Pins::remove)
     }
@@ -321,6 +329,12 @@ fn run_frame(
 fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, EbpfError> {
     let program = ebpf.program_mut(map::XDP_PROGRAM).ok_or(EbpfError::Missing(map::XDP_PROGRAM))?;
     program.try_into().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })
+}
+
+/// The kernel's number of the XDP program.
+fn id(ebpf: &mut Ebpf) -> Result<u32, EbpfError> {
+    let info = xdp(ebpf)?.info().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
+    Ok(info.id())
 }
 
 fn reuseport(ebpf: &mut Ebpf) -> Result<&mut SkReuseport, EbpfError> {

@@ -234,6 +234,18 @@ fn forwarding(page: &mut Page, control: &Control) {
     for (port, counted) in &ports {
         page.sample(name, &[("port", port)], counted.sent);
     }
+    let name = "millrace_frames_lost_after_verdict_total";
+    page.family(
+        name,
+        "counter",
+        "Frames that the kernel lost after XDP had ended them well, by its tracepoints.",
+    );
+    let names = crate::process::control::fib::Names(control.follower.state());
+    for lost in control.plane.losses() {
+        let (device, to, error) = (names.of(lost.at.device), names.of(lost.at.to), lost.error());
+        let labels = [("at", lost.point()), ("device", &*device), ("to", &*to), ("error", &*error)];
+        page.sample(name, &labels, lost.frames);
+    }
     let held = &control.plane.held.forward;
     let name = "millrace_forward_entries";
     page.family(name, "gauge", "Entries of the tables of forwarding.");

@@ -48,14 +48,14 @@ const STOP_PATIENCE: Duration = Duration::from_millis(4_500);
 ///
 /// # Errors
 /// When no process can be started.
-pub fn run(config: &Path, log: Option<&str>) -> anyhow::Result<u8> {
+pub fn run(config: &Path, log: Option<&str>, confirm: Option<u32>) -> anyhow::Result<u8> {
     // Every stream is a descriptor, on its way in up to three processes; they inherit this. What the kernel does not
     // grant is missed only by whoever has that many.
     let most = getrlimit(Resource::Nofile).maximum;
     let _ = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut keeper = Keeper::new(config, log)?;
+        let mut keeper = Keeper::new(config, log, confirm)?;
         keeper.run().await
     })
 }
@@ -64,6 +64,8 @@ pub fn run(config: &Path, log: Option<&str>) -> anyhow::Result<u8> {
 struct Keeper {
     config: PathBuf,
     log: Option<String>,
+    /// Seconds after which control stops everything unless somebody confirms.
+    confirm: Option<u32>,
     kept: BTreeMap<String, OwnedFd>,
     control: Option<AsyncChannel>,
     control_child: Option<Child>,
@@ -126,11 +128,12 @@ enum Woken {
 }
 
 impl Keeper {
-    fn new(config: &Path, log: Option<&str>) -> anyhow::Result<Self> {
+    fn new(config: &Path, log: Option<&str>, confirm: Option<u32>) -> anyhow::Result<Self> {
         let config = std::path::absolute(config).with_context(|| config.display().to_string())?;
         Ok(Self {
             config,
             log: log.map(str::to_owned),
+            confirm,
             kept: BTreeMap::new(),
             control: None,
             control_child: None,
@@ -250,6 +253,7 @@ impl Keeper {
                 }
             }
             Keep::Kill => self.kill_dataplane(),
+            Keep::Stop => self.stop(),
             Keep::Stopped { status } => self.stopped = Some(status),
         }
         Ok(())
@@ -264,6 +268,9 @@ impl Keeper {
         let (ours, theirs) = Channel::pair()?;
         let mut command = self.command("control");
         command.arg("--config").arg(&self.config).stdin(Stdio::from(theirs));
+        if let Some(seconds) = self.confirm {
+            command.args(["--confirm", &seconds.to_string()]);
+        }
         let child = command.spawn().context("cannot start the control process")?;
         self.control_child = Some(child);
         self.control = Some(AsyncChannel::new(Channel::new(ours)?)?);

@@ -96,7 +96,7 @@ fn nothing_runs_and_wrong_usage_have_their_own_status() {
 
 #[test]
 fn every_verb_has_an_example() {
-    for verb in ["run", "check", "decode", "show"] {
+    for verb in ["run", "check", "decode", "show", "dump", "reload", "confirm"] {
         let help = String::from_utf8(millrace(&[verb, "--help"]).stdout).unwrap();
         assert!(help.contains("Examples:\n") && help.contains(&format!("millrace {verb}")), "{help}");
     }

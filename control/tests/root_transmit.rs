@@ -70,9 +70,14 @@ fn a_port_that_sends_no_redirected_frame_is_the_stacks() {
         }
         assert_eq!(follower.compare().unwrap(), control::kernel::follow::Compared::Equal);
     });
-    // Until the maps follow, what is redirected there is lost: the kernel tells the program nothing.
+    // Until the maps follow, what is redirected there is lost: the kernel tells the program nothing, its tracepoints do.
+    assert_eq!(router.programs.watch_losses(), []);
     let lost = router.more(End::Forwarded, || assert!(a.hears("10.2.0.9", 1, 56).is_err()));
     assert_eq!(lost, 1);
+    let losses = router.programs.losses(|_| true).unwrap();
+    let told: Vec<_> = losses.iter().map(|lost| (lost.point(), lost.error(), lost.frames)).collect();
+    assert_eq!(told, [("redirect", "EOPNOTSUPP".to_owned(), 1)]);
+    assert_eq!((losses[0].at.device, losses[0].at.to), (device_index("in0").unwrap(), out0));
     router.follow();
     assert!(!router.held.forward.members.contains_key(&out0));
     let said = check();

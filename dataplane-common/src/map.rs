@@ -10,6 +10,8 @@ use crate::router::{BUCKETS, MAX_SLOTS};
 
 pub mod forward;
 pub mod rules;
+pub mod dump;
+pub mod lost;
 pub mod generate;
 pub mod bare;
 
@@ -147,6 +149,20 @@ pub struct Settings {
     pub forwarded_rules: u32,
     /// 1: only the exporters of [`rules::EXPORTERS`] may send telemetry.
     pub exporters: u32,
+    /// 1: write frames into [`dump::DUMP_RING`], those that the fields below ask for.
+    pub dump: u32,
+    /// 1: of these only frames that XDP drops.
+    pub dump_drops: u32,
+    /// Of these only frames that arrive on the port with this interface index; 0: on any.
+    pub dump_port: u32,
+    /// Of these only one in so many, from 1.
+    pub dump_one_in: u32,
+    /// Of these at most so many a period (2^30 nanoseconds) and CPU.
+    pub dump_most: u32,
+    /// 1: of these only frames from [`Settings::dump_source`].
+    pub dump_has_source: u32,
+    /// Address, IPv4 mapped.
+    pub dump_source: [u8; 16],
 }
 
 /// Value of [`LOCAL_ADDRESSES`]: the address is there; nothing more yet.
@@ -293,7 +309,7 @@ mod tests {
 
     #[test]
     fn layouts_have_the_sizes_that_the_maps_declare() {
-        assert_eq!(size_of::<Settings>(), 80);
+        assert_eq!(size_of::<Settings>(), 120);
         assert_eq!(size_of::<Port>(), 4);
         assert_eq!(size_of::<Bound>(), 20);
         assert_eq!(size_of::<Steering>(), 4160);

@@ -8,12 +8,13 @@ use core::mem::MaybeUninit;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{
     bpf_fib_lookup, bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes_relative,
-    bpf_xdp_adjust_head,
+    bpf_xdp_adjust_head, bpf_xdp_load_bytes,
 };
 use aya_ebpf::programs::{SkReuseportContext, XdpContext};
 use dataplane_common::Octets;
 use dataplane_common::fib::FibLookup;
 use dataplane_common::map::Bound;
+use dataplane_common::map::dump::SNAP;
 use dataplane_common::walk::mapped;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -79,6 +80,38 @@ pub(crate) fn fib_lookup(ctx: &XdpContext, lookup: &mut FibLookup, flags: u32) -
     // SAFETY: `FibLookup` has the layout and the size of the helper's struct, and nobody else holds it.
     unsafe { bpf_fib_lookup(ctx.as_ptr(), (&raw mut *lookup).cast(), size, flags) }
 }
+
+/// Copies the frame's first octets to a record; how many the frame has.
+#[inline(always)]
+pub(crate) fn copy_frame(ctx: &XdpContext, to: *mut [u8; SNAP]) -> u32 {
+    let length = Frame::of(ctx).length();
+    let kept = if length > SNAP as u32 { SNAP as u32 } else { length };
+    // From 1 to SNAP in a form that the verifier follows, and that the compiler must not see through.
+    let kept = (core::hint::black_box(kept.wrapping_sub(1)) & (SNAP as u32 - 1)) + 1;
+    // SAFETY: `to` has room for SNAP octets, and `kept` is no more; the helper checks the frame's end.
+    if unsafe { bpf_xdp_load_bytes(ctx.ctx, 0, to.cast(), kept) } != 0 { 0 } else { length }
+}
+
+/// Writes one field of a record that is not initialised yet.
+macro_rules! write_field {
+    ($record:ident.$field:ident, $value:expr) => {{
+        let value = $value;
+        // SAFETY: a field of a record that the kernel reserved whole, aligned to 8.
+        let field = unsafe { &raw mut (*$record).$field };
+        // SAFETY: as above, and nobody else holds it.
+        unsafe { field.write(value) };
+    }};
+}
+pub(crate) use write_field;
+
+/// Where a field of such a record lies.
+macro_rules! field_of {
+    ($record:ident.$field:ident) => {{
+        // SAFETY: a field of a record that the kernel reserved whole.
+        unsafe { &raw mut (*$record).$field }
+    }};
+}
+pub(crate) use field_of;
 
 impl Octets for Frame {
     #[inline(always)]

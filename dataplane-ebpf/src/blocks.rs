@@ -10,10 +10,12 @@ use dataplane_common::walk;
 
 use crate::access::Frame;
 use crate::verdict::Verdict;
-use crate::{counters, forward, maps, rules, telemetry};
+use crate::{counters, dump, forward, maps, rules, telemetry};
 
 #[inline(always)]
 pub(crate) fn run(ctx: &XdpContext) -> u32 {
+    let is_dumped = maps::dump::is_on();
+    let held = if is_dumped { dump::before(ctx) } else { None };
     let mut verdict = Verdict::NONE;
     if maps::arriving_rules() || maps::exporters() {
         verdict = rules::arriving(ctx);
@@ -25,6 +27,9 @@ pub(crate) fn run(ctx: &XdpContext) -> u32 {
         }
     }
     counters::frame(ctx.ingress_ifindex() as u32, verdict.end());
+    if is_dumped {
+        dump::after(ctx, held, verdict);
+    }
     verdict.action()
 }
 

@@ -15,7 +15,7 @@ use dataplane_common::walk::ETHERNET_LENGTH;
 use crate::access::{self, Frame};
 use crate::forward::Hop;
 use crate::verdict::Verdict;
-use crate::{counters, maps};
+use crate::{counters, dump, maps};
 
 /// Octets of an Ethernet header and one tag: what the kernel's device map allows a port beside its MTU.
 const LINK_ROOM: u32 = ETHERNET_LENGTH + 4;
@@ -99,6 +99,9 @@ pub(crate) fn leave(
         return Ok(Verdict::with(PacketEnd::Internal, XDP_DROP));
     }
     counters::sent(port);
+    if maps::dump::is_on() {
+        dump::leaves(port);
+    }
     Ok(Verdict::of(if matches!(leaving.hop, Hop::Bridged) {
         PacketEnd::Bridged
     } else {

@@ -21,9 +21,13 @@ mod egress;
 #[cfg(target_arch = "bpf")]
 mod verdict;
 #[cfg(target_arch = "bpf")]
+mod dump;
+#[cfg(target_arch = "bpf")]
 mod reuseport;
 #[cfg(target_arch = "bpf")]
 mod counters;
+#[cfg(target_arch = "bpf")]
+mod lost;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -5,12 +5,16 @@
 
 pub(crate) mod forward;
 pub(crate) mod rules;
+pub(crate) mod dump;
 
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ReusePortSockArray, XskMap};
+use aya_ebpf::maps::{
+    Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, ReusePortSockArray, XskMap,
+};
 use aya_ebpf::programs::SkReuseportContext;
+use dataplane_common::map::lost::{Lost, MAX_LOST};
 use dataplane_common::map::{
     Bound, LocalAddress, MAX_ALIASES, MAX_LOCAL_ADDRESSES, MAX_RING_ROWS, MAX_ROUTERS_SEEN, MAX_SOCKET_ROWS,
     Port, Queue, SEEN_STAMPS_LENGTH, Seen, Settings, SlotState, Steering,
@@ -52,6 +56,8 @@ static SELECTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_SOCKET_ROW
 static ROUTERS_SEEN: LruHashMap<[u8; 16], Seen> = LruHashMap::with_max_entries(MAX_ROUTERS_SEEN, 0);
 #[map]
 static SEEN_STAMPS: Array<u32> = Array::with_max_entries(SEEN_STAMPS_LENGTH, 0);
+#[map]
+static LOST: PerCpuHashMap<Lost, u64> = PerCpuHashMap::with_max_entries(MAX_LOST, 0);
 
 /// Written by the loader before the map it lies in is frozen, so the verifier knows every value.
 #[unsafe(no_mangle)]
@@ -73,6 +79,13 @@ static SETTINGS: Settings = Settings {
     arriving_rules: 0,
     forwarded_rules: 0,
     exporters: 0,
+    dump: 0,
+    dump_drops: 0,
+    dump_port: 0,
+    dump_one_in: 0,
+    dump_most: 0,
+    dump_has_source: 0,
+    dump_source: [0; 16],
 };
 
 /// One field of [`SETTINGS`] as the loader wrote it; the compiler must not use the zeros it sees.
@@ -82,6 +95,8 @@ macro_rules! setting {
         unsafe { (&raw const SETTINGS.$field).read_volatile() }
     }};
 }
+
+use setting;
 
 #[inline(always)]
 pub(crate) fn key() -> [u8; 16] {
@@ -240,6 +255,19 @@ pub(crate) fn count_redirected(entry: u32) {
 #[inline(always)]
 pub(crate) fn count_selected(entry: u32) {
     add_one(&SELECTED, entry);
+}
+
+/// Frames that were lost so.
+#[inline(always)]
+pub(crate) fn count_lost(lost: &Lost, frames: u64) {
+    if let Some(counter) = LOST.get_ptr_mut(lost) {
+        // SAFETY: this CPU's own value, aligned to 8; tracepoints of XDP do not interrupt each other on a CPU.
+        let counter = unsafe { &mut *counter };
+        *counter = counter.wrapping_add(frames);
+        return;
+    }
+    // The first of its kind. There is nothing to do about a full table.
+    let _ = LOST.insert(lost, frames, 0);
 }
 
 #[inline(always)]

@@ -61,6 +61,13 @@ impl Verdict {
         (self.0 >> 8 & 0xff) as u32
     }
 
+    /// Whether the frame leaves otherwise than it came.
+    #[inline(always)]
+    pub(crate) fn is_rewritten(self) -> bool {
+        let end = self.end();
+        end == PacketEnd::Forwarded as u32 || end == PacketEnd::Bridged as u32
+    }
+
     /// Whether the packet is for somebody else to take: no telemetry, and nothing wrong with it.
     #[inline(always)]
     pub(crate) fn is_transit(self) -> bool {

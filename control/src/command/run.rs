@@ -14,11 +14,15 @@ use crate::process;
 #[command(after_help = "\
 Examples:
   millrace run --config /etc/millrace/millrace.toml
+  millrace run --confirm 120        # over SSH through the same device; then: millrace confirm
   millrace --log debug run --config millrace.toml")]
 pub struct Run {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
+    /// Take everything down again after so many seconds, unless `millrace confirm` comes first.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    confirm: Option<u32>,
 }
 
 impl Run {
@@ -27,6 +31,6 @@ impl Run {
     /// # Errors
     /// When no process can be started.
     pub fn run(&self, log: Option<&str>) -> Result<u8, Failure> {
-        Ok(process::run(&self.config, log)?)
+        Ok(process::run(&self.config, log, self.confirm)?)
     }
 }

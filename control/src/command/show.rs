@@ -67,7 +67,8 @@ impl Show {
             (Some(to), Some(from), Some(device)) => Some(Packet { to, from, device: device.clone() }),
             _ => None,
         };
-        let request = Request { what: self.what, router: self.router, prefix: self.prefix, packet };
+        let request =
+            Request { router: self.router, prefix: self.prefix, packet, ..Request::from(self.what) };
         let nobody = || {
             let line = format!("no millrace answers at {} (start one: millrace run)", socket.display());
             Failure::not_running(line)

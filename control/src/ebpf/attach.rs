@@ -198,6 +198,22 @@ impl Links {
         pins.map_or(Ok(()), |pins| pins.remove_link(index))
     }
 
+    /// Puts another program in the place of the one on every device that is held; no frame goes without.
+    pub(super) fn replace(&mut self, program: &mut Xdp) -> Result<(), EbpfError> {
+        for (index, link) in std::mem::take(&mut self.held) {
+            let at = |error: &(dyn Error + 'static)| EbpfError::Refused {
+                device: format!("of index {index}"),
+                mode: "the same",
+                reason: sentence(error),
+            };
+            let link = XdpLink::try_from(link).map_err(|error| at(&error))?;
+            let id = program.attach_to_link(link).map_err(|error| at(&error))?;
+            let link = program.take_link(id).map_err(|error| at(&error))?;
+            self.held.insert(index, FdLink::try_from(link).map_err(|error| at(&error))?);
+        }
+        Ok(())
+    }
+
     /// The link of this instance on the device, from this process or from an earlier one's pin.
     fn ours(&mut self, pins: Option<&Pins>, index: u32) -> Result<Option<FdLink>, EbpfError> {
         if let Some(link) = self.held.remove(&index) {

@@ -3,6 +3,8 @@
 //!
 //! In: the settings of a load whose maps are pinned, and frames. Out: verdicts. Attached to nothing; nothing leaves.
 
+use std::collections::BTreeSet;
+
 use aya::EbpfLoader;
 use dataplane_common::map;
 use dataplane_common::map::{forward, rules};
@@ -51,7 +53,7 @@ impl Programs {
         let mut ebpf = loader.load(OBJECT)?;
         xdp(&mut ebpf)?.load().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
         let tables = Tables::take(&mut ebpf, &settings.limits)?;
-        Ok(Self { ebpf, links: Links::default(), pins: None, tables })
+        Ok(Self { ebpf, links: Links::default(), pins: None, ids: BTreeSet::new(), tables })
     }
 
     /// Runs the XDP program over a frame as if it had come from queue 0 of the device with this index.

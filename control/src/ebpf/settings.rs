@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 
 use dataplane_common::map::{forward, rules};
-use dataplane_common::{MAX_SLOTS, map};
+use dataplane_common::{MAX_SLOTS, map, octets_of};
 
+use super::dump::Wanted;
 use super::probe;
 
 /// How many entries each table holds.
@@ -152,6 +153,8 @@ pub struct LoadSettings {
     pub forward: Option<Forward>,
     /// Rules, rates and the list of exporters; none unless told.
     pub rules: RuleBlocks,
+    /// Which frames a dump asks for; `None`: there is no dump.
+    pub dump: Option<Wanted>,
     /// Sizes of the tables.
     pub limits: TableLimits,
     /// Directory of the BPF file system for what outlives the process; `None`: all of it ends with it.
@@ -171,6 +174,7 @@ impl LoadSettings {
             last_seen: true,
             forward: None,
             rules: RuleBlocks::default(),
+            dump: None,
             limits: TableLimits::default(),
             pins: None,
         }
@@ -179,6 +183,7 @@ impl LoadSettings {
     /// What the programs are loaded with.
     pub(super) fn constants(&self) -> map::Settings {
         let forward = |block: fn(&Forward) -> bool| u32::from(self.forward.as_ref().is_some_and(block));
+        let dump = self.dump.unwrap_or_default();
         map::Settings {
             key: self.key,
             ring_room: self.ring_room_bytes,
@@ -197,6 +202,13 @@ impl LoadSettings {
             arriving_rules: self.rules.arriving.into(),
             forwarded_rules: forward(|_| true) & u32::from(self.rules.forwarded),
             exporters: self.rules.exporters.into(),
+            dump: self.dump.is_some().into(),
+            dump_drops: dump.drops.into(),
+            dump_port: dump.port,
+            dump_one_in: dump.one_in,
+            dump_most: dump.per_second,
+            dump_has_source: dump.source.is_some().into(),
+            dump_source: dump.source.map(octets_of).unwrap_or_default(),
         }
     }
 }

@@ -15,9 +15,11 @@ use std::net::IpAddr;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use dataplane_common::map::lost::LOST;
 use dataplane_common::map::{self, Port};
 use dataplane_common::{address_of, octets_of};
 
+use super::lost::LostCounters;
 use super::{EbpfError, TableLimits};
 pub use aliases::Aliases;
 pub use counters::{Counters, RoutersSeen};
@@ -49,6 +51,8 @@ pub struct Tables {
     pub forwarding: Forwarding,
     /// Rules, rates and the list of exporters.
     pub rules: Rules,
+    /// Frames that were lost after the program.
+    pub lost: LostCounters,
 }
 
 impl Tables {
@@ -80,6 +84,7 @@ impl Tables {
             routers_seen: RoutersSeen { map: typed(ebpf, map::ROUTERS_SEEN)? },
             forwarding: Forwarding::take(ebpf, limits)?,
             rules: Rules::take(ebpf, limits)?,
+            lost: LostCounters { map: typed(ebpf, LOST)? },
         })
     }
 }
@@ -90,7 +95,7 @@ fn typed<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str)
 }
 
 /// Turns a map's error into ours.
-fn at(name: &'static str) -> impl Fn(MapError) -> EbpfError {
+pub(super) fn at(name: &'static str) -> impl Fn(MapError) -> EbpfError {
     move |error| EbpfError::Map { name, error }
 }
 
@@ -239,5 +244,5 @@ macro_rules! opaque {
         }
     )+};
 }
-use opaque;
+pub(super) use opaque;
 opaque!(LocalAddresses, Ports);

@@ -12,8 +12,10 @@ mod dataplane;
 mod reading;
 mod reception;
 mod audit;
-mod fib;
+pub(crate) mod fib;
 pub mod explain;
+pub mod dump;
+mod confirm;
 mod exporters;
 mod held;
 mod places;
@@ -87,12 +89,14 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(3_500);
 ///
 /// # Errors
 /// One line: why it cannot begin.
-pub fn run(path: &Path) -> Result<(), StartError> {
+pub fn run(path: &Path, confirm: Option<u32>) -> Result<(), StartError> {
     let channel = Channel::from_stdin().map_err(host)?;
-    let (kept, again) = kept(&channel).map_err(host)?;
+    let (mut kept, again) = kept(&channel).map_err(host)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(host)?;
     runtime.block_on(async {
+        let confirm = confirm::Confirm::new(confirm, &mut kept, again);
         let mut control = Control::begin(path, channel, kept, again).await?;
+        control.await_confirmation(confirm);
         control.serve().await
     })
 }
@@ -147,6 +151,10 @@ pub(crate) struct Control {
     pub(crate) reloads: Reloads,
     /// Comparisons of maps and kernel.
     pub(crate) audit: audit::Audit,
+    /// When everything is taken down unless somebody confirms.
+    confirm: confirm::Confirm,
+    /// Somebody looks at frames.
+    dump: Option<dump::Looking>,
 }
 
 impl Control {
@@ -234,6 +242,8 @@ impl Control {
             held,
             reloads: Reloads::default(),
             audit: audit::Audit::default(),
+            confirm: confirm::Confirm::default(),
+            dump: None,
         };
         if !again {
             control.base = control.baseline();
@@ -282,8 +292,10 @@ impl Control {
                     self.reconcile();
                 }
                 Some(question) = self.questions.recv() => self.answer(question),
+                () = dump::over(self.dump.as_ref()) => self.end_dump(),
                 _ = second.tick() => {
                     self.settle();
+                    self.take_down_unconfirmed();
                     self.look_after().await;
                 }
             }
@@ -333,6 +345,7 @@ impl Control {
         }
         self.stopping = Some(Instant::now() + DRAIN_PATIENCE);
         tracing::info!("stopping");
+        self.end_dump();
         self.plane.detach();
         if let Err(error) = self.plane.steer(&self.config, self.workers, SlotState::Empty) {
             tracing::error!("cannot switch traffic off: {error}");

@@ -228,6 +228,8 @@ pub enum Keep {
     Running,
     /// The dataplane process does not end as it was told: kill it.
     Kill,
+    /// Stop everything, as if told by a signal.
+    Stop,
     /// Everything is taken down.
     Stopped {
         /// Exit status for the shell.

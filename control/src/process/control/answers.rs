@@ -15,8 +15,10 @@ use tokio::sync::oneshot;
 
 use super::Control;
 use super::dataplane::State;
+use super::dump::Frames;
 use super::explain::Packet;
 use crate::ebpf::attach;
+use crate::ebpf::lost::LostFrames;
 use crate::nic::Nic;
 use crate::process::message::{ExporterCounts, OTHER, Topic};
 use crate::totals::Totals;
@@ -49,6 +51,15 @@ pub enum What {
     Addresses,
     /// Every counter and every difference of the chain.
     Counters,
+    /// Frames with their verdicts, for `millrace dump`.
+    #[value(skip)]
+    Dump,
+    /// Whether the configuration was read again, for `millrace reload`.
+    #[value(skip)]
+    Reload,
+    /// That what was attached stays, for `millrace confirm`.
+    #[value(skip)]
+    Confirm,
 }
 
 impl What {
@@ -67,7 +78,10 @@ impl What {
             | Self::Fib
             | Self::Neighbours
             | Self::Addresses
-            | Self::Counters => None,
+            | Self::Counters
+            | Self::Dump
+            | Self::Reload
+            | Self::Confirm => None,
         }
     }
 }
@@ -81,6 +95,8 @@ pub enum Question {
     Explain(Packet, oneshot::Sender<Value>),
     /// For `show`, to be answered by the workers on the client's own stream.
     Pass(Topic, OwnedFd),
+    /// For `dump`, on the client's own stream.
+    Dump(Frames, tokio::net::UnixStream),
     /// For `/metrics`.
     Metrics(oneshot::Sender<String>),
     /// For `/metrics/exporters`.
@@ -90,12 +106,15 @@ pub enum Question {
 }
 
 impl Control {
-    pub(super) fn answer(&self, question: Question) {
+    pub(super) fn answer(&mut self, question: Question) {
         // Who asked may have gone away.
         match question {
+            Question::Show(What::Reload, back) => self.reload_for(back),
+            Question::Show(What::Confirm, back) => drop(back.send(self.confirmed())),
             Question::Show(what, back) => drop(back.send(self.show(what))),
             Question::Explain(packet, back) => drop(back.send(shown(self.explain(&packet)))),
             Question::Pass(topic, client) => self.pass(topic, &client),
+            Question::Dump(frames, client) => self.start_dump(&frames, client),
             Question::Metrics(back) => drop(back.send(crate::metrics::text(self))),
             Question::Exporters(back) => drop(back.send(self.exporters.list())),
             Question::Ready(back) => drop(back.send(self.dataplane.state == State::Running)),
@@ -112,8 +131,16 @@ impl Control {
             What::Neighbours => self.show_neighbours(),
             // Answered by the workers.
             What::Sessions | What::Templates | What::Peers | What::Rib => Vec::new(),
+            // Answered on the client's own stream.
+            What::Dump => Vec::new(),
+            // Commands, not questions.
+            What::Reload | What::Confirm => Vec::new(),
             What::Addresses => self.addresses(),
-            What::Counters => vec![counters(&self.totals())],
+            What::Counters => {
+                let mut counters = counters(&self.totals());
+                counters["lostAfterVerdict"] = self.losses().into();
+                vec![counters]
+            }
         };
         shown(items)
     }
@@ -222,7 +249,23 @@ impl Control {
         held.into_iter().map(|address| json!({"address": address.to_string()})).collect()
     }
 
+    /// What the kernel lost after XDP had ended it well, by device and reason.
+    fn losses(&self) -> Vec<Value> {
+        let names = super::fib::Names(self.follower.state());
+        let one = |lost: &LostFrames| {
+            json!({
+                "at": lost.point(),
+                "device": names.of(lost.at.device),
+                "to": (lost.at.to != 0).then(|| names.of(lost.at.to)),
+                "error": lost.error(),
+                "frames": lost.frames,
+            })
+        };
+        self.plane.losses().iter().map(one).collect()
+    }
+
     fn devices(&self) -> Vec<Value> {
+        let losses = self.plane.losses();
         let programs = self.plane.programs.as_ref();
         let ports = programs.and_then(|programs| programs.tables.forwarding.port_ends.list().ok());
         let ports = ports.unwrap_or_default();
@@ -257,6 +300,8 @@ impl Control {
                 "framesByKernel": of_kernel,
                 "frames": counted.ends.iter().sum::<u64>(),
                 "sent": counted.sent,
+                "lostAfterVerdict": losses.iter().filter(|lost| lost.at.device == nic.index)
+                    .map(|lost| lost.frames).sum::<u64>(),
             })
         })
         .collect()

@@ -139,11 +139,11 @@ pub(super) fn mac(octets: [u8; 6]) -> String {
 }
 
 /// Names for what entries hold as indexes.
-pub(super) struct Names<'a>(pub(super) &'a KernelState);
+pub(crate) struct Names<'a>(pub(crate) &'a KernelState);
 
 impl Names<'_> {
     /// A device's name, or its index where it is gone.
-    pub(super) fn of(&self, index: u32) -> String {
+    pub(crate) fn of(&self, index: u32) -> String {
         self.0.links.get(&index).map_or_else(|| format!("index {index}"), |link| link.name.clone())
     }
 

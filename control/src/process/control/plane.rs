@@ -13,6 +13,7 @@ use super::StartError;
 use super::reception::Reception;
 use crate::config::{Alias, Config, Mode};
 use crate::ebpf::attach::{self, Attached, Attachment};
+use crate::ebpf::lost::LostFrames;
 use crate::ebpf::{EbpfError, LoadSettings, Programs, TableLimits};
 use crate::kernel::KernelState;
 use crate::mirror;
@@ -82,7 +83,12 @@ impl Plane {
             ))
         };
         match (loaded, config.mode) {
-            (Ok(programs), _) => Ok(plane(Some(programs))),
+            (Ok(mut programs), _) => {
+                for (point, why) in programs.watch_losses() {
+                    tracing::info!("frames lost after their verdict are not counted by {point}: {why}");
+                }
+                Ok(plane(Some(programs)))
+            }
             (Err((unprivileged, why)), Mode::Native | Mode::Generic) => {
                 let line = format!("mode {}: {why}", config.mode.name());
                 Err(if unprivileged { StartError::Privilege(line) } else { StartError::Host(line) })
@@ -321,6 +327,13 @@ impl Plane {
             return Ok(());
         }
         programs.tables.steering.install(&table)
+    }
+
+    /// Frames that were lost after the program had ended them.
+    pub(crate) fn losses(&self) -> Vec<LostFrames> {
+        let is_ours = |index: u32| self.attached.values().any(|attached| attached.index == index);
+        let losses = self.programs.as_ref().and_then(|programs| programs.losses(is_ours).ok());
+        losses.unwrap_or_default()
     }
 
     /// Takes the program off every device.

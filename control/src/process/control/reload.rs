@@ -15,6 +15,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use dataplane_common::map::SlotState;
 use output::sink::SinkEnd;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::dataplane::State;
 use super::{Control, sealed};
@@ -36,6 +38,8 @@ pub(crate) struct Reloads {
     back: Option<Change>,
     /// Asked for again while one was under way.
     again: bool,
+    /// Who waits for the outcome.
+    waiting: Vec<oneshot::Sender<Value>>,
 }
 
 /// A configuration with what belongs to it, ready to take the place of another one.
@@ -55,6 +59,22 @@ impl Reloads {
 }
 
 impl Control {
+    /// Reads the file again, and tells the outcome.
+    pub(super) fn reload_for(&mut self, back: oneshot::Sender<Value>) {
+        self.reloads.waiting.push(back);
+        if self.stopping.is_some() {
+            self.tell(&json!({"error": "this instance is stopping"}));
+        }
+        self.reload();
+    }
+
+    fn tell(&mut self, outcome: &Value) {
+        for back in self.reloads.waiting.drain(..) {
+            // Who asked may have gone away.
+            let _ = back.send(outcome.clone());
+        }
+    }
+
     /// Reads the file again.
     pub(super) fn reload(&mut self) {
         if self.stopping.is_some() {
@@ -70,6 +90,7 @@ impl Control {
                 self.switch(change);
                 self.reloads.refused = false;
                 tracing::info!("the configuration was read again; the dataplane process goes on");
+                self.tell(&json!({"reloaded": true}));
             }
             Ok((change, true)) => {
                 tracing::info!("the configuration was read again; the dataplane process makes way");
@@ -85,7 +106,9 @@ impl Control {
 
     fn refused(&mut self, why: &str) {
         self.reloads.refused = true;
-        tracing::error!("{}: {why}; the configuration stays as it was", self.path.display());
+        let line = format!("{}: {why}; the configuration stays as it was", self.path.display());
+        tracing::error!("{line}");
+        self.tell(&json!({"error": line}));
     }
 
     /// Everything that may fail; and whether the dataplane process is concerned.
@@ -131,6 +154,9 @@ impl Control {
         if self.reloads.back.take().is_some() {
             self.reloads.refused = false;
             tracing::info!("the new configuration is at work");
+            if !self.reloads.again {
+                self.tell(&json!({"reloaded": true}));
+            }
         }
         if std::mem::take(&mut self.reloads.again) {
             self.reload();
