@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wire::bgp::attribute::Value;
-use wire::bgp::{Action, IpVersion, NextHop, Nlri, Prefix, Session, Update};
+use wire::bgp::{Action, IpVersion, NextHop, Nlri, Prefix, Routes, Session, Update};
 use wire::bmp::{Framed, Message, frame};
 
 use crate::corpus::Corpus;
@@ -53,29 +53,34 @@ pub fn walk(corpus: &Corpus) -> Walked {
 fn update(update: &Update<'_>, rules: &Session, walked: &mut Walked) {
     let mut digest = Digest::default();
     let mut judge = update.judge(rules);
-    for judged in judge.by_ref() {
+    judge.each(|judged| {
         walked.findings += u64::from(judged.finding.is_some());
         value(judged.attribute.code, &judged.value, &mut digest);
-    }
+    });
     walked.findings += judge.finish(update).count() as u64;
-    for routes in update.routes() {
-        let Ok(routes) = routes else {
-            walked.findings += 1;
-            continue;
-        };
-        let tag = if routes.action == Action::Announce { tag::ANNOUNCED } else { tag::WITHDRAWN };
-        let (mut read, mut bad) = (0, 0);
-        routes.entries(rules).for_each(|entry| {
-            match entry.map(|entry| entry.nlri) {
-                Ok(Nlri::Prefix(prefix)) => note_prefix(tag, &prefix, &mut digest),
-                Ok(_) | Err(_) => bad += 1,
-            }
-            read += 1;
-        });
-        walked.routes += read;
-        walked.findings += bad;
+    for routes in judge.routes(update) {
+        match routes {
+            Ok(routes) => self::routes(&routes, rules, walked, &mut digest),
+            Err(_) => walked.findings += 1,
+        }
     }
     walked.digest.close(digest);
+}
+
+#[inline(never)]
+fn routes(routes: &Routes<'_>, rules: &Session, walked: &mut Walked, digest: &mut Digest) {
+    let tag = if routes.action == Action::Announce { tag::ANNOUNCED } else { tag::WITHDRAWN };
+    let (mut read, mut bad, mut sum) = (0, 0, Digest::default());
+    routes.entries(rules).for_each(|entry| {
+        match entry.map(|entry| entry.nlri) {
+            Ok(Nlri::Prefix(prefix)) => note_prefix(tag, &prefix, &mut sum),
+            Ok(_) | Err(_) => bad += 1,
+        }
+        read += 1;
+    });
+    digest.merge(sum);
+    walked.routes += read;
+    walked.findings += bad;
 }
 
 #[inline]

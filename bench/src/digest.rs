@@ -20,6 +20,12 @@ impl Digest {
         self.note(tag, high ^ low.rotate_left(29));
     }
 
+    /// Adds what another one noted of the same message.
+    #[inline]
+    pub const fn merge(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+
     /// Closes a message: what it held stays told apart from what others did.
     #[inline]
     pub fn close(&mut self, message: Self) {

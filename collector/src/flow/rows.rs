@@ -163,12 +163,7 @@ impl Maker<'_> {
             let records = self.part(records, done, batch.room() as usize, lanes);
             let rows = u32::try_from(records.len()).unwrap_or(u32::MAX);
             let part = Part { records, header: self.set.header, layout: self.layout };
-            self.of_message(batch, turn.exporter, turn.now, part.records.len());
-            if self.layout.record.is_some() || self.layout.template.is_some() {
-                self.whole_records(batch, &part.records);
-            }
-            self.plan.steps.fill(&part.records, batch);
-            self.derived(batch, &part, knowledge, numbers);
+            self.columns(batch, &part, knowledge, numbers, turn.exporter, turn.now);
             if self.layout.joins() && turn.settings.join {
                 self.join(batch, &part.records, knowledge, keys, rib, turn.ledgers);
             }
@@ -176,6 +171,25 @@ impl Maker<'_> {
             batch.grow_rows(rows);
             turn.ledgers.records(Kind::Flow, RecordEnd::Row, u64::from(rows));
         }
+    }
+
+    /// All columns but those of the join.
+    #[inline(never)]
+    fn columns(
+        &self,
+        batch: &mut Batch,
+        part: &Part<'_>,
+        knowledge: &mut Knowledge,
+        numbers: &mut [Vec<u64>; 2],
+        exporter: [u8; 16],
+        now: Now,
+    ) {
+        self.of_message(batch, exporter, now, part.records.len());
+        if self.layout.record.is_some() || self.layout.template.is_some() {
+            self.whole_records(batch, &part.records);
+        }
+        self.plan.steps.fill(&part.records, batch);
+        self.derived(batch, part, knowledge, numbers);
     }
 
     /// Some of the records, side by side if many columns are to be read from them.

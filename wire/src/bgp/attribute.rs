@@ -185,27 +185,52 @@ impl<'a> Attribute<'a> {
     ///
     /// # Errors
     /// What its RFC calls malformed.
-    #[inline(always)]
     pub fn value(&self, width: AsWidth) -> Result<Value<'a>, Malformed> {
+        self.read(width, |value| value)
+    }
+
+    /// The same, handed to `take` where it is read: code that follows there knows which value it is, and nothing is
+    /// copied on the way.
+    #[inline(always)]
+    pub(crate) fn read<T>(&self, width: AsWidth, take: impl FnOnce(Result<Value<'a>, Malformed>) -> T) -> T {
+        let octets = self.value.rest();
+        let bad_length = || self.value.malformed(Reason::BadLength, octets.len());
+        match self.code {
+            code::ORIGIN => take(Origin::parse(self.value).map(Value::Origin)),
+            code::AS_PATH => take(AsPath::parse(self.value, width).map(Value::AsPath)),
+            code::NEXT_HOP => take(self.u32().map(|bits| Value::NextHop(Ipv4Addr::from_bits(bits)))),
+            code::MULTI_EXIT_DISC => take(self.u32().map(Value::MultiExitDisc)),
+            code::LOCAL_PREF => take(self.u32().map(Value::LocalPref)),
+            code::AGGREGATOR => take(Aggregator::parse(self.value, width).map(Value::Aggregator)),
+            code::COMMUNITIES => {
+                take(Communities::new(octets).map(Value::Communities).ok_or_else(bad_length))
+            }
+            code::ORIGINATOR_ID => {
+                take(self.u32().map(|bits| Value::OriginatorId(Ipv4Addr::from_bits(bits))))
+            }
+            code::CLUSTER_LIST => {
+                take(ClusterList::new(octets).map(Value::ClusterList).ok_or_else(bad_length))
+            }
+            code::MP_REACH => take(MpReach::parse(self.value).map(Value::MpReach)),
+            code::MP_UNREACH => take(MpUnreach::parse(self.value).map(Value::MpUnreach)),
+            code::EXTENDED_COMMUNITIES => {
+                take(ExtendedCommunities::new(octets).map(Value::ExtendedCommunities).ok_or_else(bad_length))
+            }
+            code::LARGE_COMMUNITIES => {
+                take(LargeCommunities::new(octets).map(Value::LargeCommunities).ok_or_else(bad_length))
+            }
+            _ => take(self.seldom()),
+        }
+    }
+
+    /// Attributes that few routes have: away from the caller's loop.
+    #[inline(never)]
+    fn seldom(&self) -> Result<Value<'a>, Malformed> {
         let octets = self.value.rest();
         let bad_length = || self.value.malformed(Reason::BadLength, octets.len());
         Ok(match self.code {
-            code::ORIGIN => Value::Origin(Origin::parse(self.value)?),
-            code::AS_PATH => Value::AsPath(AsPath::parse(self.value, width)?),
-            code::NEXT_HOP => Value::NextHop(Ipv4Addr::from_bits(self.u32()?)),
-            code::MULTI_EXIT_DISC => Value::MultiExitDisc(self.u32()?),
-            code::LOCAL_PREF => Value::LocalPref(self.u32()?),
             code::ATOMIC_AGGREGATE if octets.is_empty() => Value::AtomicAggregate,
             code::ATOMIC_AGGREGATE => return Err(bad_length()),
-            code::AGGREGATOR => Value::Aggregator(Aggregator::parse(self.value, width)?),
-            code::COMMUNITIES => Value::Communities(Communities::new(octets).ok_or_else(bad_length)?),
-            code::ORIGINATOR_ID => Value::OriginatorId(Ipv4Addr::from_bits(self.u32()?)),
-            code::CLUSTER_LIST => Value::ClusterList(ClusterList::new(octets).ok_or_else(bad_length)?),
-            code::MP_REACH => Value::MpReach(MpReach::parse(self.value)?),
-            code::MP_UNREACH => Value::MpUnreach(MpUnreach::parse(self.value)?),
-            code::EXTENDED_COMMUNITIES => {
-                Value::ExtendedCommunities(ExtendedCommunities::new(octets).ok_or_else(bad_length)?)
-            }
             code::AS4_PATH if octets.is_empty() => return Err(bad_length()),
             code::AS4_PATH => Value::As4Path(AsPath::parse(self.value, AsWidth::Four)?),
             code::AS4_AGGREGATOR => Value::As4Aggregator(Aggregator::parse(self.value, AsWidth::Four)?),
@@ -213,9 +238,6 @@ impl<'a> Attribute<'a> {
                 Value::Ipv6ExtendedCommunities(Ipv6ExtendedCommunities::new(octets).ok_or_else(bad_length)?)
             }
             code::AIGP => Value::Aigp(aigp(self.value)?),
-            code::LARGE_COMMUNITIES => {
-                Value::LargeCommunities(LargeCommunities::new(octets).ok_or_else(bad_length)?)
-            }
             code::PMSI_TUNNEL => Value::PmsiTunnel(PmsiTunnel::parse(self.value)?),
             code::TUNNEL_ENCAPSULATION => Value::Tunnels(Tunnels::parse(self.value)?),
             code::BGP_LS => {
@@ -230,20 +252,12 @@ impl<'a> Attribute<'a> {
                 Value::BfdDiscriminator(cursor.u8()?, cursor.u32()?)
             }
             code::ONLY_TO_CUSTOMER => Value::OnlyToCustomer(self.u32()?),
-            _ => return self.seldom(),
-        })
-    }
-
-    /// Attributes that few routes have: away from the caller's loop.
-    #[inline(never)]
-    fn seldom(&self) -> Result<Value<'a>, Malformed> {
-        Ok(match self.code {
             code::TRAFFIC_ENGINEERING => Value::Engineering(Descriptors::parse(self.value)?),
             code::PE_DISTINGUISHER_LABELS => Value::PeLabels(PeLabels::parse(self.value)?),
             code::BGPSEC_PATH => Value::BgpsecPath(BgpsecPath::parse(self.value)?),
             code::D_PATH => Value::DomainPath(DomainPath::parse(self.value)?),
             code::SFP => Value::ServicePath(ServicePath::parse(self.value)?),
-            _ => Value::Other(self.value.rest()),
+            _ => Value::Other(octets),
         })
     }
 

@@ -61,12 +61,21 @@ impl<'a> Update<'a> {
     /// Every field that names routes, in the order of the message: withdrawn ones, the multiprotocol attributes as
     /// they come, announced ones. Empty fields are left out.
     pub fn routes(&self) -> impl Iterator<Item = Result<Routes<'a>, Finding>> + use<'a> {
+        self.routes_with(true)
+    }
+
+    /// The same; `in_attributes`: whether there may be routes in attributes.
+    pub(crate) fn routes_with(
+        &self,
+        in_attributes: bool,
+    ) -> impl Iterator<Item = Result<Routes<'a>, Finding>> + use<'a> {
         let field = |action, nlri: Cursor<'a>| {
             let next_hop = NextHop::Absent;
             let routes = Routes { action, family: Family::IPV4_UNICAST, next_hop, attribute: None, nlri };
             (!nlri.is_empty()).then_some(Ok(routes))
         };
-        let mut multiprotocol = self.attributes();
+        let searched = if in_attributes { self.attributes } else { Cursor::new(&[]) };
+        let mut multiprotocol = Attributes::new(searched);
         field(Action::Withdraw, self.withdrawn)
             .into_iter()
             .chain(core::iter::from_fn(move || {

@@ -2,7 +2,7 @@
 //! of it: it records the verdict and keeps every route that reads.
 
 use crate::bgp::attribute::{Attribute, Attributes, OPTIONAL, TRANSITIVE, Value, code};
-use crate::bgp::{Session, Update};
+use crate::bgp::{Routes, Session, Update};
 use crate::malformed::{Malformed, Reason};
 
 /// What RFC 7606 demands of a BGP speaker, the mildest first.
@@ -142,16 +142,52 @@ impl<'a> Judge<'a> {
         damage.into_iter().chain(missing.into_iter().flatten())
     }
 
-    /// Soundness is the rule and stays in the caller's loop, defects are weighed aside.
+    /// Hands each attribute left to `take`, from where its value is read.
+    ///
+    /// The same as a loop over the iterator, but what `take` does on a value stands behind the reading of just that
+    /// value, which is then neither copied nor told apart from others again.
     #[inline]
-    fn judge(&mut self, attribute: Attribute<'a>) -> Judged<'a> {
+    pub fn each(&mut self, mut take: impl FnMut(Judged<'a>)) {
+        while let Some(attribute) = self.attribute() {
+            let (is_repeated, is_odd) = self.weigh(&attribute);
+            let condemned = attribute.read(self.session.as_width, |value| match value {
+                Ok(value) if !is_odd => {
+                    take(Judged { attribute, value, finding: None });
+                    None
+                }
+                value => Some(self.condemn(attribute, value, is_repeated)),
+            });
+            if let Some(condemned) = condemned {
+                take(condemned);
+            }
+        }
+    }
+
+    /// [`Update::routes`] behind the last attribute: nothing is searched where no attribute was seen that names
+    /// routes.
+    pub fn routes(&self, update: &Update<'a>) -> impl Iterator<Item = Result<Routes<'a>, Finding>> + use<'a> {
+        update.routes_with(self.has_seen(code::MP_REACH) || self.has_seen(code::MP_UNREACH))
+    }
+
+    /// Notes an attribute: whether it was there before, and whether that or anything but its value is a defect.
+    #[inline]
+    fn weigh(&mut self, attribute: &Attribute<'_>) -> (bool, bool) {
         let is_repeated = self.see(attribute.code);
         let is_odd = is_repeated
             || has_conflicting_flags(attribute.flags, attribute.code)
             || (self.session.external == Some(true) && is_internal(attribute.code));
-        match attribute.value(self.session.as_width) {
-            Ok(value) if !is_odd => Judged { attribute, value, finding: None },
-            value => self.condemn(attribute, value, is_repeated),
+        (is_repeated, is_odd)
+    }
+
+    /// The next attribute; one that cannot be told from the rest of the field is damage.
+    #[inline]
+    fn attribute(&mut self) -> Option<Attribute<'a>> {
+        match self.attributes.next()? {
+            Ok(attribute) => Some(attribute),
+            Err(malformed) => {
+                self.damage = Some(malformed);
+                None
+            }
         }
     }
 
@@ -210,15 +246,13 @@ impl<'a> Judge<'a> {
 impl<'a> Iterator for Judge<'a> {
     type Item = Judged<'a>;
 
-    #[inline]
     fn next(&mut self) -> Option<Judged<'a>> {
-        match self.attributes.next()? {
-            Ok(attribute) => Some(self.judge(attribute)),
-            Err(malformed) => {
-                self.damage = Some(malformed);
-                None
-            }
-        }
+        let attribute = self.attribute()?;
+        let (is_repeated, is_odd) = self.weigh(&attribute);
+        Some(match attribute.value(self.session.as_width) {
+            Ok(value) if !is_odd => Judged { attribute, value, finding: None },
+            value => self.condemn(attribute, value, is_repeated),
+        })
     }
 }
 

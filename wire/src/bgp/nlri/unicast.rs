@@ -40,8 +40,13 @@ impl<'a> Whole<'a> {
             let length = length.min(32);
             // 0 to 32 ones in front, out of a wider word: no shift is as long as its word.
             let mask = (u64::MAX << (32 - u32::from(length))) & u64::from(u32::MAX);
-            let bits = u128::from(u64::from(u32::from_be_bytes(word)) & mask) << 96;
-            let prefix = Prefix { version: IpVersion::V4, octets: bits.to_be_bytes(), length };
+            #[expect(clippy::cast_possible_truncation, reason = "the mask has 32 bits")]
+            let bits = (u64::from(u32::from_be_bytes(word)) & mask) as u32;
+            let mut address = [0; 16];
+            if let Some(front) = address.first_chunk_mut() {
+                *front = bits.to_be_bytes();
+            }
+            let prefix = Prefix { version: IpVersion::V4, octets: address, length };
             f(folded, Entry { path_id: None, nlri: Nlri::Prefix(prefix), octets, offset })
         })
     }
@@ -65,17 +70,17 @@ impl<'a> Whole<'a> {
         mut f: impl FnMut(B, u8, [u8; N], &'a [u8], usize) -> B,
     ) -> B {
         let mut folded = init;
-        let (mut rest, mut offset) = (self.rest, self.offset);
+        let mut rest = self.rest;
+        let end = self.offset + self.rest.len();
         while let Some((&length, behind)) = rest.split_first()
             && let Some(word) = behind.first_chunk::<N>()
             && usize::from(length) <= 8 * N
             && let Some((octets, next)) = rest.split_at_checked(1 + usize::from(length).div_ceil(8))
         {
-            folded = f(folded, length, *word, octets, offset);
-            offset += octets.len();
+            folded = f(folded, length, *word, octets, end - rest.len());
             rest = next;
         }
-        (self.rest, self.offset) = (rest, offset);
+        (self.rest, self.offset) = (rest, end - rest.len());
         folded
     }
 }
