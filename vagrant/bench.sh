@@ -23,4 +23,5 @@ as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo -E)
 "${as_root[@]}" target/release/live "${live[@]}"
 "${as_root[@]}" target/release/forward "${forward[@]}"
+target/release/plot
 exec "$here/instructions.sh"

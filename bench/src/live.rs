@@ -7,6 +7,7 @@
 //!   socket   the kernel's own path: bare recvmmsg, or a peer's process  -> datagrams, lost, CPU time
 //!   forward  a router in a: `millrace run`, a bare program or the kernel   -> packets, time of the receiving core
 //!   steer    what steering adds to a frame, and a receiver's time of the processor
+//!   lines    JSON in a file: our processes, or GoFlow2                 -> time of the processor
 //! search     the highest rate without loss
 //! ```
 //! What a receiver got is counted by the kernel or by the receiver, what was offered by the generator; a run whose
@@ -16,6 +17,7 @@ pub mod stage;
 pub mod collect;
 pub mod bare;
 pub mod socket;
+pub mod lines;
 pub mod search;
 pub mod forward;
 pub mod steer;

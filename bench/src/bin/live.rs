@@ -51,10 +51,11 @@ struct Live {
 type Measure = fn(&str, &Live, &Stage) -> anyhow::Result<Vec<Value>>;
 
 /// In the order of the printed table.
-const FIGURES: [(&str, Measure); 3] = [
+const FIGURES: [(&str, Measure); 4] = [
     ("pipeline_busy_ns_per_datagram", busy),
     ("collect_lossfree_records_per_s", lossfree),
     ("scale_exporters", scale),
+    ("sink_json_records_per_s", lines),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -70,6 +71,14 @@ fn main() -> anyhow::Result<()> {
         }
     }
     merge(&live.results, rows)
+}
+
+/// Datagrams a second of which GoFlow2 writes every record as JSON.
+const LINES_RATE: f64 = 2_000.0;
+
+/// JSON lines in a file, beside those of GoFlow2.
+fn lines(name: &str, live: &Live, stage: &Stage) -> anyhow::Result<Vec<Value>> {
+    bench::live::lines::records_per_s(name, stage, population(64), live.runs, LINES_RATE, live.seconds)
 }
 
 /// 100,000 distinct addresses and more: 8,192 datagrams of 18 records.
