@@ -12,6 +12,7 @@ mod acl;
 mod bmp;
 mod join;
 mod limits;
+mod nic;
 mod process;
 mod error;
 
@@ -30,6 +31,7 @@ pub use exporters::{Exporters, Identity, Sampling};
 pub use forward::Forward;
 pub use join::{Address, Join, Vrf};
 pub use limits::Limits;
+pub use nic::Nic;
 pub use outputs::{Sink, SinkType};
 pub use process::Process;
 pub use steering::{Alias, Network, Steering};
@@ -71,6 +73,8 @@ pub struct Config {
     pub bmp: Bmp,
     /// Every bound of every table.
     pub limits: Limits,
+    /// What the cards are set to.
+    pub nic: Nic,
     /// The processes and what they hold.
     pub process: Process,
 }
@@ -110,6 +114,7 @@ impl Default for Config {
             exporters: Exporters::default(),
             bmp: Bmp::default(),
             limits: Limits::default(),
+            nic: Nic::default(),
             process: Process::default(),
         }
     }
@@ -194,6 +199,7 @@ impl Config {
         self.check_rules()?;
         self.bmp.check()?;
         self.limits.check()?;
+        self.nic.check()?;
         self.process.check()
     }
 

@@ -276,6 +276,21 @@ impl Programs {
         run_frame(&mut self.ebpf, frame, None, repeat)
     }
 
+    /// As [`Programs::run_frame`], once, with so many octets of metadata before the frame: they take of the room that
+    /// tags would need.
+    ///
+    /// # Errors
+    /// As there, and when the kernel allows no such metadata (above 32 octets since 6.9).
+    pub fn run_frame_behind(&mut self, metadata: usize, frame: &[u8]) -> Result<FrameRun, EbpfError> {
+        let octets = [vec![0; metadata], frame.to_vec()].concat();
+        let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+        let context = [number(metadata), number(octets.len()), 0, 0, 0, 0];
+        let mut run = run_frame(&mut self.ebpf, &octets, Some(context.as_bytes()), 1)?;
+        run.frame.drain(..metadata.min(run.frame.len()));
+        Ok(run)
+    }
+
     /// How large the kernel's verifier left the XDP program.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! The way out: which port, which tags, and the frame as it leaves.
 //!
 //! In: a packet whose next device is known. Out: `Forwarded` or `Bridged`, or why the stack takes it. The frame
-//! is written only once the port is known to be a member and there is room for its tags.
+//! is written only once the port is known to be a member and there is room for its tags. Ports have no program of their
+//! own in the device map: all that it could do is done here, where a test run sees every octet.
 
 use aya_ebpf::bindings::xdp_action::XDP_DROP;
 use aya_ebpf::programs::XdpContext;

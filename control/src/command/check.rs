@@ -10,7 +10,7 @@ use super::{DEFAULT_CONFIG, Failure};
 use crate::config::{Config, Mode};
 use crate::host;
 use crate::kernel::{KernelState, Link, Shape, dump};
-use crate::nic::Nic;
+use crate::nic::{Nic, setup};
 use crate::process::{dataplane, privilege};
 use crate::reconcile::desired;
 
@@ -146,6 +146,9 @@ fn device(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic) {
     if config.mode != Mode::Socket {
         plan.say(format_args!("  {rings} ring(s), one a queue and worker"));
     }
+    for line in setup::plan(&config.nic, nic.index) {
+        plan.say(format_args!("  {line}"));
+    }
     if config.forward_devices().any(|device| device == name) && config.forwards() {
         forwarding(plan, config, kernel, nic);
     }
@@ -192,7 +195,7 @@ fn forwarding(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic)
         }
     }
     if config.forward.vlans && kernel.links.values().any(|link| is_vlan_on(link, nic.index)) {
-        plan.say(format_args!("  cards that strip tags hide VLANs from XDP: ethtool -K {name} rxvlan off"));
+        plan.say("  cards that strip tags hide VLANs from XDP: nic.rx_vlan_off = true");
     }
     transmits(plan, config, kernel, nic);
 }

@@ -208,7 +208,12 @@ impl Control {
             plane.steer(&config, workers, SlotState::Empty).map_err(host)?;
         }
         plane.fill(&config, &wanted).map_err(host)?;
-        plane.reconcile(&config, &wanted, follower.state()).map_err(host)?;
+        if let Err(error) = plane.reconcile(&config, &wanted, follower.state()) {
+            if !again {
+                plane.setup.restore();
+            }
+            return Err(host(error));
+        }
         plane.open(&config).map_err(host)?;
         let (asked, questions) = mpsc::channel(64);
         metrics::serve(config.metrics.listen, asked.clone()).await.map_err(host)?;

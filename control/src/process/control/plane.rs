@@ -18,6 +18,7 @@ use crate::ebpf::{EbpfError, LoadSettings, Programs, TableLimits};
 use crate::kernel::KernelState;
 use crate::mirror;
 use crate::nic::Nic;
+use crate::nic::setup::Setup;
 use crate::process::dataplane::ring_settings;
 use crate::process::privilege;
 use crate::reconcile::{Device, Step, Tables};
@@ -49,6 +50,8 @@ pub(crate) struct Plane {
     pub(crate) refused: u64,
     /// Devices that run the program.
     pub(crate) attached: BTreeMap<String, Attached>,
+    /// What cards were set to.
+    pub(super) setup: Setup,
     /// What these devices have received since.
     pub(crate) reception: Reception,
     pub(crate) rings: Vec<RingRow>,
@@ -69,6 +72,7 @@ impl Plane {
             held: Tables::default(),
             refused: 0,
             attached: BTreeMap::new(),
+            setup: Setup::open(&config.state_dir),
             reception: Reception::default(),
             rings: Vec::new(),
             past: Vec::new(),
@@ -227,6 +231,10 @@ impl Plane {
             Mode::Socket => return Ok(()),
         };
         let Some(programs) = &mut self.programs else { return Ok(()) };
+        // A new number of queues has to be there before rings are, and before a program that hands frames to them.
+        if let Ok(index) = attach::device_index(device) {
+            self.setup.apply(&config.nic, device, index);
+        }
         match programs.attach(device, mode) {
             Ok(attached) => {
                 if let Some(why) = &attached.why_not_native {
@@ -350,7 +358,9 @@ impl Plane {
 
     /// Takes everything of this instance out of the kernel.
     pub(crate) fn remove(&mut self) -> Result<(), EbpfError> {
-        self.programs.take().map_or(Ok(()), Programs::unpin)
+        let removed = self.programs.take().map_or(Ok(()), Programs::unpin);
+        self.setup.restore();
+        removed
     }
 }
 

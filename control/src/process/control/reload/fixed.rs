@@ -25,6 +25,7 @@ pub(super) fn check(old: &Config, new: &Config) -> Result<(), String> {
         // What no alias needs is left out of the program when it is loaded.
         ("steering.alias", has(old, host) >= has(new, host) && has(old, network) >= has(new, network)),
         ("process.pin_dir", old.process.pin_dir == new.process.pin_dir),
+        ("nic", old.nic == new.nic),
         ("forward", old.forward == new.forward),
         // As with aliases.
         ("acl", old.rule_blocks() == new.rule_blocks()),
