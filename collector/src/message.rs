@@ -94,24 +94,28 @@ pub enum Context<'a> {
         format: u32,
     },
     /// A UDP-notif message, its body beside.
-    Notification {
-        /// Which process of the node published it.
-        publisher_id: u32,
-        /// Number of the message.
-        message_id: u32,
-        /// 1, or 0 for the legacy header.
-        version: u8,
-        /// Whether the media code is private to publisher and receiver.
-        is_private: bool,
-        /// The media code.
-        code: u8,
-        /// Datagrams that it came in.
-        segments: u32,
-        /// Messages of this publisher that were missing before it when it came.
-        sequence_lost: u32,
-        /// The options of its first segment as on the wire.
-        options: &'a [u8],
-    },
+    Notification(#[serde(borrow)] Notification<'a>),
+}
+
+/// What a row of a UDP-notif message says beside its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification<'a> {
+    /// Which process of the node published it.
+    pub publisher_id: u32,
+    /// Number of the message.
+    pub message_id: u32,
+    /// 1, or 0 for the legacy header.
+    pub version: u8,
+    /// Whether the media code is private to publisher and receiver.
+    pub is_private: bool,
+    /// The media code.
+    pub code: u8,
+    /// Datagrams that it came in.
+    pub segments: u32,
+    /// Messages of this publisher that were missing before it when it came.
+    pub sequence_lost: u32,
+    /// The options of its first segment as on the wire.
+    pub options: &'a [u8],
 }
 
 /// Octets of a damaged unit that an error row keeps.

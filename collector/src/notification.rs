@@ -22,7 +22,7 @@ use wire::{Malformed, Reason};
 use crate::Turn;
 use crate::flow::waiting::WorkerWaiting;
 use crate::ledger::{Kind, MessageEnd, Protocol, RecordEnd};
-use crate::message::{Context, write_error, write_row};
+use crate::message::{Context, Notification, write_error, write_row};
 
 use assembly::Added;
 use publisher::{Key, Publishers};
@@ -107,8 +107,7 @@ impl Sessions {
             None => {
                 let sequence_lost = publisher.begins(datagram.message_id, turn);
                 turn.ledgers.records_in(Kind::Notification, 1);
-                let row = Row { sequence_lost, segments: 1, ..Row::of(datagram) };
-                let end = row.write(datagram.payload.rest(), turn);
+                let end = write(of(datagram, sequence_lost), datagram.payload.rest(), turn);
                 turn.ledgers.records(Kind::Notification, end, 1);
                 Ok(MessageEnd::Decoded)
             }
@@ -124,7 +123,7 @@ impl Sessions {
                 Added::Whole(assembly) => {
                     shared.body.clear();
                     assembly.put_together(&mut shared.body);
-                    let end = assembly.row().write(&shared.body, turn);
+                    let end = write(assembly.row(), &shared.body, turn);
                     turn.ledgers.record_moved(Kind::Notification, RecordEnd::Waiting, end);
                     Ok(MessageEnd::Decoded)
                 }
@@ -136,46 +135,20 @@ impl Sessions {
     }
 }
 
-/// What a row says beside its body.
-#[derive(Clone, Copy, Debug)]
-struct Row<'a> {
-    publisher_id: u32,
-    message_id: u32,
-    version: u8,
-    is_private: bool,
-    code: u8,
-    segments: u32,
-    sequence_lost: u32,
-    options: &'a [u8],
+/// The row of a whole datagram.
+fn of<'a>(datagram: &Datagram<'a>, sequence_lost: u32) -> Notification<'a> {
+    Notification {
+        publisher_id: datagram.publisher_id,
+        message_id: datagram.message_id,
+        version: datagram.version,
+        is_private: datagram.is_private,
+        code: datagram.code,
+        segments: 1,
+        sequence_lost,
+        options: datagram.options().octets(),
+    }
 }
 
-impl<'a> Row<'a> {
-    fn of(datagram: &Datagram<'a>) -> Self {
-        Self {
-            publisher_id: datagram.publisher_id,
-            message_id: datagram.message_id,
-            version: datagram.version,
-            is_private: datagram.is_private,
-            code: datagram.code,
-            segments: 1,
-            sequence_lost: 0,
-            options: datagram.options().octets(),
-        }
-    }
-
-    fn write(&self, body: &[u8], turn: &mut Turn<'_>) -> RecordEnd {
-        let Self { publisher_id, message_id, version, is_private, code, segments, sequence_lost, options } =
-            *self;
-        let context = Context::Notification {
-            publisher_id,
-            message_id,
-            version,
-            is_private,
-            code,
-            segments,
-            sequence_lost,
-            options,
-        };
-        write_row(turn, Kind::Notification, &context, body)
-    }
+fn write(notification: Notification<'_>, body: &[u8], turn: &mut Turn<'_>) -> RecordEnd {
+    write_row(turn, Kind::Notification, &Context::Notification(notification), body)
 }

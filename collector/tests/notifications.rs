@@ -36,11 +36,8 @@ fn notifications(rig: &mut Rig) -> Vec<(u32, u32, u32, Vec<u8>)> {
         rows.iter().filter(|row| integer(row, field(RecordField::Kind)) == Some(Kind::Notification as u64));
     rows.map(|row| {
         let context = octets(row, field(RecordField::Context)).unwrap();
-        let Some(Context::Notification { message_id, segments, sequence_lost, .. }) = Context::read(&context)
-        else {
-            panic!()
-        };
-        (message_id, segments, sequence_lost, octets(row, field(RecordField::Octets)).unwrap())
+        let Some(Context::Notification(of)) = Context::read(&context) else { panic!() };
+        (of.message_id, of.segments, of.sequence_lost, octets(row, field(RecordField::Octets)).unwrap())
     })
     .collect()
 }

@@ -24,7 +24,6 @@ use collector::ledger::Kind;
 use collector::message::Context;
 use collector::schema::{RecordField, Schema, TableId};
 use wire::sflow::Format;
-use wire::udp_notif::Media;
 
 pub use text::Json;
 
@@ -127,27 +126,7 @@ impl Encoder {
                             sample::sample(json, common, &layout.flow, row, of, octets);
                         }
                     }
-                    Context::Notification {
-                        publisher_id,
-                        message_id,
-                        version,
-                        is_private,
-                        code,
-                        segments,
-                        sequence_lost,
-                        options,
-                    } => {
-                        let media = Media::of(version, is_private, code);
-                        let of = notification::Of {
-                            publisher_id,
-                            message_id,
-                            media,
-                            segments,
-                            sequence_lost,
-                            options,
-                        };
-                        notification::notification(json, common, row, of, octets);
-                    }
+                    Context::Notification(of) => notification::notification(json, common, row, of, octets),
                     Context::Bmp { .. }
                     | Context::Session { .. }
                     | Context::Gap { .. }

@@ -132,6 +132,23 @@ impl<'a> Cursor<'a> {
         self.take(length).map(|_| ())
     }
 
+    /// The next one of the entries that `read` reads; `None` at the end of the octets. One that cannot be read is
+    /// the last.
+    #[inline]
+    pub(crate) fn entry<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
+    ) -> Option<Result<T, Malformed>> {
+        if self.is_empty() {
+            return None;
+        }
+        let entry = read(self);
+        if entry.is_err() {
+            *self = Self::with_base(&[], self.offset);
+        }
+        Some(entry)
+    }
+
     /// An error at the place of the next read, covering `length` octets.
     #[must_use]
     pub fn malformed(&self, reason: Reason, length: usize) -> Malformed {
@@ -170,6 +187,15 @@ mod tests {
         assert_eq!(cursor.remaining(), 2);
         assert_eq!(cursor.skip(3), Err(Malformed::new(Reason::Truncated, 101, 3)));
         assert_eq!(cursor.u16(), Ok(0x0203));
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_the_last() {
+        let mut cursor = Cursor::new(&OCTETS[..3]);
+        assert_eq!(cursor.entry(Cursor::u16), Some(Ok(0x0102)));
+        assert_eq!(cursor.entry(Cursor::u16), Some(Err(Malformed::new(Reason::Truncated, 2, 2))));
+        assert_eq!(cursor.entry(Cursor::u8), None);
+        assert_eq!(Cursor::new(&[]).entry(Cursor::u8), None);
     }
 
     #[test]

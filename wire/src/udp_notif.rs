@@ -189,30 +189,23 @@ impl<'a> Options<'a> {
     pub const fn octets(&self) -> &'a [u8] {
         self.rest.rest()
     }
-
-    fn read(&mut self) -> Result<DatagramOption<'a>, Malformed> {
-        let start = self.rest;
-        let [kind, length] = self.rest.array()?;
-        let Some(data_length) = usize::from(length).checked_sub(2) else {
-            return Err(start.malformed(Reason::BadLength, usize::from(length)));
-        };
-        Ok(DatagramOption { kind, data: self.rest.split(data_length)? })
-    }
 }
 
 impl<'a> Iterator for Options<'a> {
     type Item = Result<DatagramOption<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let option = self.read();
-        if option.is_err() {
-            self.rest = Cursor::with_base(&[], self.rest.offset());
-        }
-        Some(option)
+        self.rest.entry(option)
     }
+}
+
+fn option<'a>(cursor: &mut Cursor<'a>) -> Result<DatagramOption<'a>, Malformed> {
+    let start = *cursor;
+    let [kind, length] = cursor.array()?;
+    let Some(data_length) = usize::from(length).checked_sub(2) else {
+        return Err(start.malformed(Reason::BadLength, usize::from(length)));
+    };
+    Ok(DatagramOption { kind, data: cursor.split(data_length)? })
 }
 
 #[cfg(test)]

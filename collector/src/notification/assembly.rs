@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::udp_notif::{Datagram, Segment};
 
-use super::Row;
+use crate::message::Notification;
 
 /// What a kept segment and a kept message cost beside their octets, so that empty ones are bounded too.
 const SEGMENT_COST: usize = 64;
@@ -112,8 +112,8 @@ impl Assembly {
     }
 
     /// What its row says.
-    pub(super) fn row(&self) -> Row<'_> {
-        Row {
+    pub(super) fn row(&self) -> Notification<'_> {
+        Notification {
             publisher_id: self.publisher_id,
             message_id: self.message_id,
             version: self.version,

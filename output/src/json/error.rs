@@ -46,6 +46,6 @@ pub(super) fn session(json: &mut Json<'_>, context: &Context<'_>) {
         | Context::Error { .. }
         | Context::Answer { .. }
         | Context::Sflow { .. }
-        | Context::Notification { .. } => {}
+        | Context::Notification(_) => {}
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn message(
         Context::Options { .. }
         | Context::Answer { .. }
         | Context::Sflow { .. }
-        | Context::Notification { .. } => {}
+        | Context::Notification(_) => {}
     }
     json.close();
     json.end_line();

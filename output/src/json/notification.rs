@@ -3,6 +3,7 @@
 
 mod cbor;
 
+use collector::message::Notification;
 use serde::de::IgnoredAny;
 use wire::udp_notif::{Media, Options, SEGMENTATION};
 
@@ -10,24 +11,20 @@ use super::Common;
 use super::flow::Row;
 use super::text::Json;
 
-/// What the context of a notification's row says.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Of<'a> {
-    pub(super) publisher_id: u32,
-    pub(super) message_id: u32,
-    pub(super) media: Media,
-    pub(super) segments: u32,
-    pub(super) sequence_lost: u32,
-    pub(super) options: &'a [u8],
-}
-
 /// Writes the line of a notification.
-pub(super) fn notification(json: &mut Json<'_>, common: &Common, row: Row<'_>, of: Of<'_>, body: &[u8]) {
+pub(super) fn notification(
+    json: &mut Json<'_>,
+    common: &Common,
+    row: Row<'_>,
+    of: Notification<'_>,
+    body: &[u8],
+) {
+    let media = Media::of(of.version, of.is_private, of.code);
     json.open();
     common.write(json, "notification", row);
     json.key("publisherId").unsigned(of.publisher_id.into());
     json.key("messageId").unsigned(of.message_id.into());
-    match of.media {
+    match media {
         Media::Json => json.key("mediaType").string("json"),
         Media::Xml => json.key("mediaType").string("xml"),
         Media::Cbor => json.key("mediaType").string("cbor"),
@@ -38,7 +35,7 @@ pub(super) fn notification(json: &mut Json<'_>, common: &Common, row: Row<'_>, o
     json.key("sequenceLost").unsigned(of.sequence_lost.into());
     options(json, of.options);
     let before = json.mark();
-    let written = match of.media {
+    let written = match media {
         Media::Json => object(json, body),
         Media::Xml => text(json, body),
         Media::Cbor => {

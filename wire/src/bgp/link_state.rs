@@ -30,28 +30,21 @@ impl<'a> LsTlvs<'a> {
     pub const fn new(cursor: Cursor<'a>) -> Self {
         Self { cursor }
     }
-
-    fn parse(&mut self) -> Result<LsTlv<'a>, Malformed> {
-        let kind = self.cursor.u16()?;
-        let length = self.cursor.u16()?;
-        let offset = self.cursor.offset();
-        Ok(LsTlv { kind, octets: self.cursor.take(usize::from(length))?, offset })
-    }
 }
 
 impl<'a> Iterator for LsTlvs<'a> {
     type Item = Result<LsTlv<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cursor.is_empty() {
-            return None;
-        }
-        let tlv = self.parse();
-        if tlv.is_err() {
-            self.cursor = Cursor::new(&[]);
-        }
-        Some(tlv)
+        self.cursor.entry(tlv)
     }
+}
+
+fn tlv<'a>(cursor: &mut Cursor<'a>) -> Result<LsTlv<'a>, Malformed> {
+    let kind = cursor.u16()?;
+    let length = cursor.u16()?;
+    let offset = cursor.offset();
+    Ok(LsTlv { kind, octets: cursor.take(usize::from(length))?, offset })
 }
 
 /// A TLV's value.

@@ -32,31 +32,25 @@ impl<'a> Tlvs<'a> {
         { tlvs }.try_for_each(|tlv| tlv.map(|_| ()))?;
         Ok(tlvs)
     }
-
-    fn parse(&mut self) -> Result<(u16, Cursor<'a>), Malformed> {
-        let kind = match self.form {
-            Form::Wide => self.cursor.u16()?,
-            Form::Narrow | Form::SubTlv => u16::from(self.cursor.u8()?),
-        };
-        let length = match self.form {
-            Form::SubTlv if kind < 128 => u16::from(self.cursor.u8()?),
-            Form::Wide | Form::Narrow | Form::SubTlv => self.cursor.u16()?,
-        };
-        Ok((kind, self.cursor.split(usize::from(length))?))
-    }
 }
 
 impl<'a> Iterator for Tlvs<'a> {
     type Item = Result<(u16, Cursor<'a>), Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cursor.is_empty() {
-            return None;
-        }
-        let tlv = self.parse();
-        if tlv.is_err() {
-            self.cursor = Cursor::new(&[]);
-        }
-        Some(tlv)
+        let form = self.form;
+        self.cursor.entry(|cursor| parse(cursor, form))
     }
+}
+
+fn parse<'a>(cursor: &mut Cursor<'a>, form: Form) -> Result<(u16, Cursor<'a>), Malformed> {
+    let kind = match form {
+        Form::Wide => cursor.u16()?,
+        Form::Narrow | Form::SubTlv => u16::from(cursor.u8()?),
+    };
+    let length = match form {
+        Form::SubTlv if kind < 128 => u16::from(cursor.u8()?),
+        Form::Wide | Form::Narrow | Form::SubTlv => cursor.u16()?,
+    };
+    Ok((kind, cursor.split(usize::from(length))?))
 }

@@ -147,14 +147,7 @@ impl<'a> Iterator for IndexedTlvs<'a> {
     type Item = Result<IndexedTlv<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cursor.is_empty() {
-            return None;
-        }
-        let tlv = parse(&mut self.cursor);
-        if tlv.is_err() {
-            self.cursor = Cursor::new(&[]);
-        }
-        Some(tlv)
+        self.cursor.entry(parse)
     }
 }
 

@@ -48,14 +48,7 @@ impl<'a> Iterator for Tlvs<'a> {
     type Item = Result<Tlv<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cursor.is_empty() {
-            return None;
-        }
-        let tlv = parse(&mut self.cursor);
-        if tlv.is_err() {
-            self.cursor = Cursor::new(&[]);
-        }
-        Some(tlv)
+        self.cursor.entry(parse)
     }
 }
 

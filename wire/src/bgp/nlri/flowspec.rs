@@ -86,38 +86,25 @@ impl<'a> Iterator for Components<'a> {
     type Item = Result<Component<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cursor.is_empty() {
-            return None;
-        }
-        let component = self.parse();
-        if component.is_err() {
-            self.cursor = Cursor::new(&[]);
-        }
-        Some(component)
+        let version = self.version;
+        self.cursor.entry(|cursor| component(cursor, version))
     }
 }
 
-impl<'a> Components<'a> {
-    fn parse(&mut self) -> Result<Component<'a>, Malformed> {
-        let place = self.cursor;
-        let kind = self.cursor.u8()?;
-        let condition = match (kind, self.version) {
-            (1 | 2, Some(IpVersion::V4)) => {
-                let length = self.cursor.u8()?;
-                Condition::Prefix {
-                    prefix: Prefix::parse(&mut self.cursor, IpVersion::V4, length)?,
-                    offset: 0,
-                }
-            }
-            (1 | 2, Some(IpVersion::V6)) => ipv6_pattern(&mut self.cursor)?,
-            (3..=8 | 10 | 11, Some(_)) | (13, Some(IpVersion::V6)) => {
-                Condition::Number(Numbers(terms(&mut self.cursor)?))
-            }
-            (9 | 12, Some(_)) => Condition::Bits(Bitmasks(terms(&mut self.cursor)?)),
-            _ => return Err(place.malformed(Reason::BadValue, 1)),
-        };
-        Ok(Component { kind, condition })
-    }
+fn component<'a>(cursor: &mut Cursor<'a>, version: Option<IpVersion>) -> Result<Component<'a>, Malformed> {
+    let place = *cursor;
+    let kind = cursor.u8()?;
+    let condition = match (kind, version) {
+        (1 | 2, Some(IpVersion::V4)) => {
+            let length = cursor.u8()?;
+            Condition::Prefix { prefix: Prefix::parse(cursor, IpVersion::V4, length)?, offset: 0 }
+        }
+        (1 | 2, Some(IpVersion::V6)) => ipv6_pattern(cursor)?,
+        (3..=8 | 10 | 11, Some(_)) | (13, Some(IpVersion::V6)) => Condition::Number(Numbers(terms(cursor)?)),
+        (9 | 12, Some(_)) => Condition::Bits(Bitmasks(terms(cursor)?)),
+        _ => return Err(place.malformed(Reason::BadValue, 1)),
+    };
+    Ok(Component { kind, condition })
 }
 
 /// RFC 8956 section 3.1: `length u8 | offset u8 | pattern of length - offset bits`.
