@@ -18,7 +18,7 @@ count() {
     echo $((total / units))
 }
 
-functions=(ipfix_decode_datagram ipfix_join_datagram bmp_walk_message rib_lookup)
+functions=(ipfix_decode_datagram ipfix_join_datagram bmp_walk_message rib_lookup rib_lookup6 rib_update_message)
 if [ "${1:-}" = --write ]; then
     for name in "${functions[@]}"; do echo "$name $(count "$name")"; done >"$baseline.tmp"
     mv "$baseline.tmp" "$baseline"

@@ -1,17 +1,20 @@
-//! Longest prefixes: a table of a million IPv4 routes and addresses to look up in, looked up by a whole RIB and by a
-//! bare DIR-24-8, which is as little as a look-up can cost.
+//! Longest prefixes: a table of a million routes and addresses to look up in it, looked up by a whole RIB and, for
+//! IPv4, by a bare DIR-24-8, which is as little as a look-up can cost.
+
+pub mod ipv6;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Context;
-use collector::rib::{Asked, PeerFacts, PeerKey, Rib, RibLimits, Route, TableId};
+use collector::ledger::RibEnd;
+use collector::rib::{Asked, Found, PeerFacts, PeerKey, Rib, RibLimits, Route, TableId};
 use wire::bgp::{Family, IpVersion, Prefix};
 use wire::bmp::RibView;
 
 use crate::random::Random;
 
-/// Addresses that the join looks up at once.
-const AT_ONCE: usize = 32;
+/// Addresses that are looked up at once: those of some datagrams.
+const AT_ONCE: usize = 256;
 
 /// Prefixes of each length in a thousand, as a full table of the Internet has them.
 const LENGTHS: [(u8, u32); 14] = [
@@ -66,14 +69,18 @@ pub fn random_addresses(count: usize, seed: u64) -> Vec<u32> {
     (0..count).map(|_| (1 + random.below(223)) << 24 | random.below(1 << 24)).collect()
 }
 
-/// Addresses with locality: in the prefixes of a table, the n-th of them as often as 1/n (Zipf's law).
+/// One of `n`, the n-th of them as often as 1/n (Zipf's law).
+fn zipf(random: &mut Random, n: usize) -> usize {
+    let power = f64::from(random.below(u32::MAX)) / f64::from(u32::MAX) * (n as f64).ln();
+    (power.exp() as usize).min(n - 1)
+}
+
+/// Addresses with locality: in the prefixes of a table by Zipf's law.
 #[must_use]
 pub fn local_addresses(prefixes: &[(u32, u8)], count: usize, seed: u64) -> Vec<u32> {
     let mut random = Random::new(seed);
-    let most = (prefixes.len() as f64).ln();
     let mut one = || {
-        let power = f64::from(random.below(u32::MAX)) / f64::from(u32::MAX) * most;
-        let (bits, length) = prefixes[(power.exp() as usize).min(prefixes.len() - 1)];
+        let (bits, length) = prefixes[zipf(&mut random, prefixes.len())];
         let host = u32::MAX.checked_shr(u32::from(length)).unwrap_or(0);
         bits | (random.next() as u32 & host)
     };
@@ -84,7 +91,7 @@ pub fn local_addresses(prefixes: &[(u32, u8)], count: usize, seed: u64) -> Vec<u
 ///
 /// # Errors
 /// If the RIB takes them not all.
-pub fn rib(prefixes: &[(u32, u8)]) -> anyhow::Result<Rib> {
+pub fn rib(prefixes: &[Prefix]) -> anyhow::Result<Rib> {
     let limits =
         RibLimits { paths: prefixes.len(), attribute_octets: 1 << 30, tables: 16, stale_ns: u64::MAX };
     let mut rib = Rib::default();
@@ -97,7 +104,7 @@ pub fn rib(prefixes: &[(u32, u8)]) -> anyhow::Result<Rib> {
         table: TableId::DEFAULT,
     };
     let peer = rib.add_peer(facts, 1, &limits);
-    for (nth, &(bits, length)) in prefixes.iter().enumerate() {
+    for (nth, &prefix) in prefixes.iter().enumerate() {
         // ORIGIN, an AS path that some neighbours share, NEXT_HOP.
         let path = 65_000 + (nth / 10 % 50_000) as u32;
         let [a, b, c, d] = path.to_be_bytes();
@@ -106,16 +113,27 @@ pub fn rib(prefixes: &[(u32, u8)]) -> anyhow::Result<Rib> {
         let route = Route {
             peer,
             view: RibView::AdjRibInPost,
-            family: Family::IPV4_UNICAST,
-            prefix: Prefix::new(IpAddr::V4(Ipv4Addr::from(bits)), length),
+            family: match prefix.version {
+                IpVersion::V4 => Family::IPV4_UNICAST,
+                IpVersion::V6 => Family::IPV6_UNICAST,
+            },
+            prefix,
             rd: None,
             path_id: None,
             labels: &[],
         };
-        rib.announce(&route, attributes, &limits);
+        let end = rib.announce(&route, attributes, &limits);
+        anyhow::ensure!(end == RibEnd::Stored, "{prefix} is not stored: {}", end.name());
         rib.release(attributes);
     }
     Ok(rib)
+}
+
+/// Prefixes as the RIB takes them.
+#[must_use]
+pub fn of_rib(prefixes: &[(u32, u8)]) -> Vec<Prefix> {
+    let prefix = |&(bits, length)| Prefix::new(IpAddr::V4(Ipv4Addr::from(bits)), length);
+    prefixes.iter().map(prefix).collect()
 }
 
 /// Addresses as the join asks for them.
@@ -124,13 +142,13 @@ pub fn keys(addresses: &[u32]) -> Vec<u128> {
     addresses.iter().copied().map(u128::from).collect()
 }
 
-/// Looks all addresses up, the join's number of them at once. Returns how many found a path.
+/// Looks all addresses up, some hundred at once. Returns how many found a path.
 pub fn look_up(rib: &mut Rib, version: IpVersion, keys: &[u128]) -> u64 {
     let mut hits = 0;
     for addresses in keys.chunks(AT_ONCE) {
-        let mut found = [None; AT_ONCE];
+        let mut found = [Found::NOTHING; AT_ONCE];
         rib.lookup(&Asked { table: TableId::DEFAULT, version, addresses, next_hops: &[] }, &mut found);
-        hits += found.iter().flatten().count() as u64;
+        hits += found.iter().filter(|found| found.is_found()).count() as u64;
     }
     hits
 }
@@ -197,7 +215,7 @@ mod tests {
     #[test]
     fn the_rib_finds_what_the_bare_table_finds() {
         let prefixes = prefixes(70_000, 3);
-        let mut rib = rib(&prefixes).unwrap();
+        let mut rib = rib(&of_rib(&prefixes)).unwrap();
         let bare = Bare::new(&prefixes);
         for addresses in [random_addresses(50_000, 1), local_addresses(&prefixes, 50_000, 2)] {
             let hits = look_up(&mut rib, IpVersion::V4, &keys(&addresses));

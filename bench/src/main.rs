@@ -9,7 +9,7 @@ use bench::corpus::Corpus;
 use bench::cpu::Cpu;
 use bench::figure::{Figure, Peer};
 use bench::input::Input;
-use bench::longest;
+use bench::longest::{self, ipv6};
 use bench::pipeline::{Pipeline, plain_flows};
 use bench::sinks::{self, Filling};
 use clap::Parser;
@@ -96,6 +96,8 @@ const FIGURES: [(&str, Measure); 9] = [
     ("bmp_decode_messages_per_s", bmp_decode),
     ("join_lookups_per_s", join_lookups),
     ("join_lookups_local_per_s", join_lookups_local),
+    ("join_lookups6_per_s", join_lookups6),
+    ("join_lookups6_local_per_s", join_lookups6_local),
     ("rib_bytes_per_route", rib_bytes),
     ("allocations_per_packet", allocations),
     ("ipfix_join_records_per_s", ipfix_join),
@@ -162,7 +164,7 @@ fn lookups(
 ) -> anyhow::Result<Figure> {
     let prefixes = longest::prefixes(ROUTES, 3);
     let addresses = addresses(&prefixes, 1 << 20);
-    let mut rib = longest::rib(&prefixes)?;
+    let mut rib = longest::rib(&longest::of_rib(&prefixes))?;
     let (keys, bare) = (longest::keys(&addresses), longest::Bare::new(&prefixes));
     let (hits, count) = (longest::look_up(&mut rib, IpVersion::V4, &keys), addresses.len() as u64);
     ensure!(hits == bare.look_up(&addresses), "we find other routes than a bare table");
@@ -184,11 +186,46 @@ fn lookups(
     Ok(Figure::measure(name, "look-ups/s", bench.runs, ours, &mut peers))
 }
 
-/// Memory of a RIB of a million routes: prefixes, paths, attributes, trie and direct table.
+/// A whole RIB of IPv6 routes, on addresses in any of its prefixes.
+fn join_lookups6(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    lookups6(name, bench, false)
+}
+
+/// The same on addresses with locality.
+fn join_lookups6_local(name: &'static str, bench: &Bench) -> anyhow::Result<Figure> {
+    lookups6(name, bench, true)
+}
+
+fn lookups6(name: &'static str, bench: &Bench, is_local: bool) -> anyhow::Result<Figure> {
+    let prefixes = ipv6::prefixes(ROUTES, 3);
+    let addresses = ipv6::addresses(&prefixes, is_local, 1 << 20, 1);
+    let mut rib = longest::rib(&ipv6::of_rib(&prefixes))?;
+    let count = addresses.len() as u64;
+    ensure!(longest::look_up(&mut rib, IpVersion::V6, &addresses) == count, "not every address is found");
+    let mut peers: Vec<Peer<'_>> = Vec::new();
+    #[cfg(feature = "peers")]
+    {
+        use bench::peer::longest as peer;
+        let (bitmap, trie) = (peer::treebitmap6(&prefixes), peer::prefix_trie6(&prefixes));
+        ensure!(peer::look_up_treebitmap6(&bitmap, &addresses) == count, "treebitmap finds other routes");
+        ensure!(peer::look_up_prefix_trie6(&trie, &addresses) == count, "prefix-trie finds other routes");
+        let addresses = &addresses;
+        let run = move || each(count, || peer::look_up_treebitmap6(&bitmap, addresses));
+        peers.push(("treebitmap 0.5, one at a time", Box::new(run)));
+        let run = move || each(count, || peer::look_up_prefix_trie6(&trie, addresses));
+        peers.push(("prefix-trie 0.10, one at a time", Box::new(run)));
+    }
+    #[cfg(not(feature = "peers"))]
+    peers.push(("no peer: one look-up a second", Box::new(|| 1.0)));
+    let ours = || each(count, || longest::look_up(&mut rib, IpVersion::V6, &addresses));
+    Ok(Figure::measure(name, "look-ups/s", bench.runs, ours, &mut peers))
+}
+
+/// Memory of a RIB of a million routes: places of prefixes and paths, index, attributes, direct table.
 fn rib_bytes(name: &'static str, _: &Bench) -> anyhow::Result<Figure> {
     let prefixes = longest::prefixes(ROUTES, 3);
     let before = longest::resident_octets();
-    let rib = longest::rib(&prefixes)?;
+    let rib = longest::rib(&longest::of_rib(&prefixes))?;
     let ours = longest::resident_octets().saturating_sub(before);
     std::hint::black_box(&rib);
     let before = longest::resident_octets();

@@ -40,7 +40,7 @@ pub fn join(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch
 
 /// The same for at most [`CHUNK`] keys.
 fn chunk(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
-    let mut found = [None; CHUNK];
+    let mut found = [Found::NOTHING; CHUNK];
     let looked_up = look_up(keys, rib, &mut found);
     let found = found.get(..keys.addresses.len()).unwrap_or_default();
     let mut outcomes = Outcomes {
@@ -57,16 +57,13 @@ fn chunk(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, l
     for (row, ((found, picked_by), result)) in
         found.iter().zip(&mut outcomes.picked_by).zip(&mut outcomes.results).enumerate()
     {
-        match found {
-            Some(path) => {
-                outcomes.found |= 1 << row;
-                *picked_by = path.picked_by as u8;
-            }
-            None => {
-                let end = miss(keys, row, rib);
-                *result = end as u8;
-                ledgers.join(columns.side, end, 1);
-            }
+        *picked_by = found.picked_by as u8;
+        if found.is_found() {
+            outcomes.found |= 1 << row;
+        } else {
+            let end = miss(keys, row, rib);
+            *result = end as u8;
+            ledgers.join(columns.side, end, 1);
         }
     }
     ledgers.join(columns.side, JoinEnd::Found, u64::from(outcomes.found.count_ones()));
@@ -77,7 +74,7 @@ fn chunk(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, l
 }
 
 /// Looks the addresses up, those of one table and protocol together. Returns which rows have one, one bit each.
-fn look_up(keys: &Keys<'_>, rib: &mut Rib, found: &mut [Option<Found>; CHUNK]) -> u32 {
+fn look_up(keys: &Keys<'_>, rib: &mut Rib, found: &mut [Found; CHUNK]) -> u32 {
     let mut numbers = [0; CHUNK];
     let [mut v4, mut v6] = [0_u32; 2];
     for (row, (number, address)) in numbers.iter_mut().zip(keys.addresses).enumerate() {
@@ -119,14 +116,15 @@ fn look_up_in(
     numbers: &[u128; CHUNK],
     keys: &Keys<'_>,
     rib: &mut Rib,
-    found: &mut [Option<Found>; CHUNK],
+    found: &mut [Found; CHUNK],
 ) {
     let n = rows.count_ones() as usize;
     if n == keys.addresses.len() {
         let addresses = numbers.get(..n).unwrap_or_default();
         return rib.lookup(&Asked { table, version, addresses, next_hops: keys.next_hops }, found);
     }
-    let (mut addresses, mut next_hops, mut answers) = ([0; CHUNK], [[0; 16]; CHUNK], [None; CHUNK]);
+    let (mut addresses, mut next_hops) = ([0; CHUNK], [[0; 16]; CHUNK]);
+    let mut answers = [Found::NOTHING; CHUNK];
     let places = addresses.iter_mut().zip(&mut next_hops);
     for (row, (address, next_hop)) in each(rows).zip(places) {
         *address = numbers.get(row).copied().unwrap_or_default();
@@ -170,7 +168,7 @@ fn miss(keys: &Keys<'_>, row: usize, rib: &Rib) -> JoinEnd {
 fn routes(
     side: Side,
     column: usize,
-    found: &[Option<Found>],
+    found: &[Found],
     rib: &mut Rib,
     batch: &mut Batch,
     to: &mut [i32; CHUNK],
@@ -179,7 +177,9 @@ fn routes(
     let mut new = 0_u32;
     let mut touched = 0;
     for (row, (found, key)) in found.iter().zip(to.iter_mut()).enumerate() {
-        let Some(found) = found else { continue };
+        if !found.is_found() {
+            continue;
+        }
         match rib.stamp(found.path, side).key(mark(*found, batch)) {
             Some(known) => *key = known,
             None => {
@@ -190,7 +190,7 @@ fn routes(
     }
     std::hint::black_box(touched);
     for row in each(new) {
-        if let (Some(Some(found)), Some(key)) = (found.get(row), to.get_mut(row)) {
+        if let (Some(found), Some(key)) = (found.get(row), to.get_mut(row)) {
             *key = route_key(side, *found, rib, batch, column).unwrap_or(0);
         }
     }

@@ -108,15 +108,26 @@ pub struct Asked<'a> {
     pub next_hops: &'a [[u8; 16]],
 }
 
-/// A path that was found.
+/// What a look-up found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The path.
+    /// The path; of no meaning unless [`Found::is_found`].
     pub path: PathId,
     /// Why this one.
     pub picked_by: PickedBy,
     /// Whether it is from before its session was lost.
     pub stale: bool,
+}
+
+impl Found {
+    /// No path.
+    pub const NOTHING: Self = Self { path: PathId(path::NONE), picked_by: PickedBy::Only, stale: false };
+
+    /// Whether there is a path.
+    #[must_use]
+    pub const fn is_found(&self) -> bool {
+        self.path.0 != path::NONE
+    }
 }
 
 /// One path with all that belongs to it.

@@ -296,10 +296,11 @@ impl Both {
                     same().map(|(key, _)| u128::from_be_bytes(key.address) >> shift).collect();
                 let next_hops: Vec<[u8; 16]> =
                     same().map(|(key, _)| key.next_hop.unwrap_or_default()).collect();
-                let mut found = vec![None; addresses.len()];
+                let mut found = vec![Found::NOTHING; addresses.len()];
                 let together = Asked { table, version, addresses: &addresses, next_hops: &next_hops };
                 self.rib.lookup(&together, &mut found);
-                assert!(found.iter().eq(same().map(|(_, one)| one)));
+                let found = found.into_iter().map(|found| found.is_found().then_some(found));
+                assert!(found.eq(same().map(|(_, one)| *one)));
             }
         }
     }

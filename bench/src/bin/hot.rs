@@ -34,10 +34,23 @@ fn main() -> anyhow::Result<()> {
         }
         "rib_lookup" => {
             let prefixes = longest::prefixes(70_000, 3);
-            let mut rib = longest::rib(&prefixes)?;
+            let mut rib = longest::rib(&longest::of_rib(&prefixes))?;
             let keys = longest::keys(&longest::random_addresses(32_000, 1));
             counted(|| longest::look_up(&mut rib, IpVersion::V4, &keys));
             keys.len() as u64
+        }
+        "rib_lookup6" => {
+            let prefixes = longest::ipv6::prefixes(70_000, 3);
+            let mut rib = longest::rib(&longest::ipv6::of_rib(&prefixes))?;
+            let keys = longest::ipv6::addresses(&prefixes, false, 32_000, 1);
+            counted(|| longest::look_up(&mut rib, IpVersion::V6, &keys));
+            keys.len() as u64
+        }
+        "rib_update_message" => {
+            let corpus = Corpus::new(0, 7);
+            let mut pipeline = Pipeline::new(true);
+            pipeline.begin(&corpus);
+            counted(|| pipeline.routes(&corpus))
         }
         "allocations" => {
             let (mut pipeline, input) = flows(true);

@@ -1,7 +1,9 @@
 //! Routes announced and withdrawn in, paths of the RIB changed, how that ended out. Every limit is held here.
 
 use super::attributes::InternedId;
-use super::path::{Labels, PathId, PathKey};
+use wire::bgp::Prefix;
+
+use super::path::{Labels, PathId, PathKey, PrefixId};
 use super::peer::{Standing, view_index};
 use super::{Rib, RibLimits, Route, TableId, TableKey};
 use crate::ledger::RibEnd;
@@ -41,22 +43,12 @@ impl Rib {
             self.release_table(table);
             return RibEnd::TooManyPaths;
         }
-        let prefix = match known {
-            Some(prefix) => prefix,
-            None => match self.paths.add_prefix(route.prefix, table) {
-                Some(prefix) => {
-                    self.tables.insert(table, &route.prefix, prefix, &self.paths);
-                    prefix
-                }
-                None => {
-                    self.release_labels(labels);
-                    self.release_table(table);
-                    return RibEnd::TooManyPaths;
-                }
-            },
-        };
+        if self.add(table, &route.prefix, known, key, generation, attributes, labels).is_none() {
+            self.release_labels(labels);
+            self.release_table(table);
+            return RibEnd::TooManyPaths;
+        }
         self.attributes.hold(attributes);
-        self.paths.add(prefix, key, generation, attributes, labels);
         self.peers.path_made(route.peer.0);
         RibEnd::Stored
     }
@@ -77,10 +69,43 @@ impl Rib {
         if counted { RibEnd::Withdrawn } else { RibEnd::Absent }
     }
 
+    /// Adds a path, and its prefix if that is not `known`. `None`: no id is left.
+    #[expect(clippy::too_many_arguments, reason = "all that a path consists of")]
+    pub(super) fn add(
+        &mut self,
+        table: TableId,
+        prefix: &Prefix,
+        known: Option<PrefixId>,
+        key: PathKey,
+        generation: u32,
+        attributes: InternedId,
+        labels: Labels,
+    ) -> Option<PathId> {
+        match known {
+            Some(of) => {
+                let before = self.paths.entry(of);
+                let id = self.paths.add(of, key, generation, attributes, labels)?;
+                if self.paths.entry(of) != before {
+                    self.tables.refresh(table, prefix, of, &self.paths);
+                }
+                Some(id)
+            }
+            None => {
+                let of = self.paths.add_prefix(*prefix, table)?;
+                let id = self.paths.add(of, key, generation, attributes, labels)?;
+                self.tables.insert(table, prefix, of, &self.paths);
+                Some(id)
+            }
+        }
+    }
+
     pub(super) fn free(&mut self, id: PathId) {
         let Some(path) = self.paths.remove(id) else { return };
-        if let Some((place, prefix, table)) = path.empty {
-            self.tables.remove(table, &prefix, place, &self.paths);
+        let (table, of) = (path.table, path.of);
+        if path.is_empty {
+            self.tables.remove(table, &path.prefix, of, &self.paths);
+        } else {
+            self.tables.refresh(table, &path.prefix, of, &self.paths);
         }
         self.attributes.release(path.attributes);
         self.release_labels(path.labels);

@@ -7,7 +7,7 @@
 
 use wire::bgp::Prefix;
 
-use super::path::{Paths, PrefixId};
+use super::path::{Paths, PrefixId, id_of};
 use super::table::TableId;
 
 /// Bits of the shortest prefix in the large table: it fills 65,536 entries.
@@ -18,7 +18,7 @@ const BLOCK: u32 = 1 << 31;
 const ENTRIES: usize = 1 << 24;
 const BLOCK_ENTRIES: usize = 256;
 
-/// The table. An entry is 0, a prefix's id plus 1, or the number of a block.
+/// The table. An entry is that of a prefix as [`Paths::entry`] gives it, 0, or the number of a block.
 #[derive(Debug)]
 pub(crate) struct Direct {
     entries: Box<[u32; ENTRIES]>,
@@ -26,6 +26,8 @@ pub(crate) struct Direct {
     free: Vec<u32>,
     /// The longest prefix of fewer than [`SHORTEST`] bits, by the first octet.
     short: [u32; 1 << SHORTEST],
+    /// Prefixes of fewer than [`SHORTEST`] bits.
+    shorter: u32,
     held: usize,
 }
 
@@ -40,7 +42,8 @@ impl Direct {
     /// An empty table.
     pub(super) fn new() -> Option<Self> {
         let entries = vec![0; ENTRIES].into_boxed_slice().try_into().ok()?;
-        Some(Self { entries, blocks: Vec::new(), free: Vec::new(), short: [0; 1 << SHORTEST], held: 0 })
+        let short = [0; 1 << SHORTEST];
+        Some(Self { entries, blocks: Vec::new(), free: Vec::new(), short, shorter: 0, held: 0 })
     }
 
     /// Prefixes in it.
@@ -48,52 +51,53 @@ impl Direct {
         self.held
     }
 
-    /// The longest prefixes of some addresses, [`NONE`](super::path::NONE) for those that have none.
+    /// The entries of the longest prefixes of some addresses, 0 for those that have none.
     #[inline]
     pub(super) fn longest(&self, addresses: impl Iterator<Item = u32> + Clone, to: &mut [u32]) {
-        let entries = &*self.entries;
-        let mut is_plain = true;
+        // Nothing here depends on an entry: neither a branch nor another read waits for one.
+        let mut any = 0;
         for (address, to) in addresses.clone().zip(&mut *to) {
-            let entry = entries.get((address >> 8) as usize).copied().unwrap_or(0);
-            is_plain &= entry & BLOCK == 0 && entry != 0;
-            // What is 0 becomes NONE.
-            *to = entry.wrapping_sub(1);
+            let entry = self.entries.get((address >> 8) as usize).copied().unwrap_or(0);
+            any |= entry;
+            *to = entry;
         }
-        if is_plain {
+        if any & BLOCK == 0 && self.shorter == 0 {
             return;
         }
         for (address, to) in addresses.zip(to) {
-            let entry = to.wrapping_add(1);
-            if entry & BLOCK != 0 || entry == 0 {
-                *to = self.other(entry, address);
+            if *to & BLOCK != 0 {
+                *to = self.in_block(*to, address);
+            } else if *to == 0 {
+                *to = self.short(address);
             }
         }
     }
 
-    /// The longest prefix of an address whose entry is none or a block.
-    fn other(&self, entry: u32, address: u32) -> u32 {
-        let [first, .., last] = address.to_be_bytes();
-        let in_block = if entry & BLOCK == 0 {
-            0
-        } else {
-            let block = self.blocks.get((entry & !BLOCK) as usize);
-            block.and_then(|block| block.entries.get(usize::from(last))).copied().unwrap_or(0)
-        };
-        match in_block {
-            0 => self.short.get(usize::from(first)).copied().unwrap_or(0).wrapping_sub(1),
-            entry => entry.wrapping_sub(1),
+    /// The longest prefix of fewer than [`SHORTEST`] bits.
+    fn short(&self, address: u32) -> u32 {
+        self.short.get((address >> 24) as usize).copied().unwrap_or(0)
+    }
+
+    #[cold]
+    fn in_block(&self, entry: u32, address: u32) -> u32 {
+        let [.., last] = address.to_be_bytes();
+        let block = self.blocks.get((entry & !BLOCK) as usize);
+        match block.and_then(|block| block.entries.get(usize::from(last))) {
+            None | Some(0) => self.short(address),
+            Some(entry) => *entry,
         }
     }
 
     /// Writes a prefix over the shorter ones that it lies in.
     pub(super) fn insert(&mut self, prefix: &Prefix, id: PrefixId, paths: &Paths) {
         self.held += 1;
-        let (value, length) = (id.0 + 1, prefix.length);
+        self.shorter += u32::from(prefix.length < SHORTEST);
+        let (value, length) = (paths.entry(id), prefix.length);
         // The same prefix stands in many neighbours.
         let mut known = (0, true);
         self.write(prefix, value, |entry| {
             if entry != known.0 {
-                known = (entry, paths.length(entry.wrapping_sub(1)) <= length);
+                known = (entry, id_of(entry).map_or(0, |id| paths.length(id.0)) <= length);
             }
             known.1
         });
@@ -104,14 +108,20 @@ impl Direct {
         }
     }
 
+    /// Writes a prefix anew whose entry has changed.
+    pub(super) fn refresh(&mut self, prefix: &Prefix, id: PrefixId, paths: &Paths) {
+        self.write(prefix, paths.entry(id), |entry| id_of(entry) == Some(id));
+    }
+
     /// Takes a prefix out whose place may be free already: writes the next shorter one over it.
     pub(super) fn remove(&mut self, prefix: &Prefix, id: PrefixId, table: TableId, paths: &Paths) {
         self.held = self.held.saturating_sub(1);
+        self.shorter -= u32::from(prefix.length < SHORTEST).min(self.shorter);
         let bits = u128::from_be_bytes(prefix.octets);
         let least = if prefix.length < SHORTEST { 0 } else { SHORTEST };
         let shorter = paths.longest_below(table, prefix.version, bits, least, prefix.length);
-        let value = shorter.map_or(0, |shorter| shorter.0 + 1);
-        self.write(prefix, value, |entry| entry == id.0 + 1);
+        let value = shorter.map_or(0, |shorter| paths.entry(shorter));
+        self.write(prefix, value, |entry| id_of(entry) == Some(id));
         if prefix.length <= 24 {
             return;
         }

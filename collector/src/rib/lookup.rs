@@ -8,44 +8,44 @@ use wire::bgp::IpVersion;
 
 use super::attributes::Interned;
 use super::choice::Choice;
-use super::path::{NONE, PathId, Paths, PrefixId};
+use super::path::{PLAIN, PathId, Paths, PrefixId, id_of};
 use super::peer::{Peers, Standing};
 use super::prefix::SIDE_BY_SIDE;
 use super::{Asked, Found, Lookup, Rib, TableId};
-use crate::schema::PickedBy;
 
 impl Rib {
     /// Finds the path of each address: that of the longest prefix that has one which counts. `found` gets one entry
     /// for each address, as far as it has room.
-    pub fn lookup(&mut self, asked: &Asked<'_>, found: &mut [Option<Found>]) {
+    pub fn lookup(&mut self, asked: &Asked<'_>, found: &mut [Found]) {
         let is_settled = self.is_settled();
         let Self { tables, paths, peers, attributes, choice, .. } = self;
-        let Some(table) = tables.get(asked.table) else { return found.fill(None) };
+        let Some(table) = tables.get(asked.table) else { return found.fill(Found::NOTHING) };
         let trie = table.trie(asked.version);
         let mut chooser =
             Chooser { table: asked.table, version: asked.version, paths, peers, attributes, choice };
         let chunks = asked.addresses.chunks(SIDE_BY_SIDE).zip(found.chunks_mut(SIDE_BY_SIDE));
+        let settled = if is_settled { PLAIN } else { 0 };
+        let mut ahead = [0; SIDE_BY_SIDE];
+        if let Some(first) = asked.addresses.chunks(SIDE_BY_SIDE).next() {
+            trie.longest(asked.version, first, paths, &mut ahead);
+        }
         for (nth, (addresses, found)) in chunks.enumerate() {
-            let ids = trie.longest(asked.version, addresses, paths);
-            let plain = paths.plain();
-            let mut rest = 0_u32;
-            for (row, ((id, found), _)) in ids.iter().zip(&mut *found).zip(addresses).enumerate() {
-                let word = plain.get(*id as usize / 64).copied().unwrap_or(0);
-                let is_plain = is_settled && word >> (id % 64) & 1 != 0;
-                *found =
-                    is_plain.then_some(Found { path: PathId(*id), picked_by: PickedBy::Only, stale: false });
-                rest |= u32::from(!is_plain && *id != NONE) << row;
+            let entries = ahead;
+            // The next ones are asked for before these are waited for.
+            if let Some(next) = asked.addresses.chunks(SIDE_BY_SIDE).nth(nth + 1) {
+                trie.longest(asked.version, next, paths, &mut ahead);
             }
-            while rest != 0 {
-                let row = rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                let next_hop = asked.next_hops.get(nth * SIDE_BY_SIDE + row).copied();
-                let next_hop = next_hop.filter(|next_hop| *next_hop != [0; 16]);
-                if let (Some(id), Some(address), Some(found)) =
-                    (ids.get(row), addresses.get(row), found.get_mut(row))
-                {
-                    *found = chooser.choose(PrefixId(*id), *address, next_hop);
-                }
+            let mut is_rest = false;
+            for ((entry, found), _) in entries.iter().zip(&mut *found).zip(addresses) {
+                // Whether it is plain is a matter of chance: values, and no branch.
+                let is_plain = entry & settled;
+                let other = (is_plain >> PLAIN.trailing_zeros()).wrapping_sub(1);
+                *found = Found { path: PathId((entry & !PLAIN).wrapping_sub(1) | other), ..Found::NOTHING };
+                is_rest |= is_plain == 0 && *entry != 0;
+            }
+            if is_rest {
+                let next_hops = asked.next_hops.get(nth * SIDE_BY_SIDE..).unwrap_or_default();
+                chooser.choose_among(&entries, addresses, next_hops, found);
             }
         }
     }
@@ -55,12 +55,12 @@ impl Rib {
         let address = u128::from_be_bytes(key.address);
         let address = if key.version == IpVersion::V4 { address >> 96 } else { address };
         let next_hops = [key.next_hop.unwrap_or_default()];
-        let mut found = [None];
+        let mut found = [Found::NOTHING];
         let asked =
             Asked { table: key.table, version: key.version, addresses: &[address], next_hops: &next_hops };
         self.lookup(&asked, &mut found);
         let [found] = found;
-        found
+        found.is_found().then_some(found)
     }
 
     /// Whether every path held is live: no peer and no view of one is stale, and nothing dead waits to be freed.
@@ -81,6 +81,25 @@ struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
+    /// Finds the paths of those addresses that have a longest prefix and nothing found yet, each from that prefix on.
+    #[inline(never)]
+    fn choose_among(
+        &mut self,
+        entries: &[u32],
+        addresses: &[u128],
+        next_hops: &[[u8; 16]],
+        found: &mut [Found],
+    ) {
+        for (row, ((entry, address), found)) in entries.iter().zip(addresses).zip(found).enumerate() {
+            if !found.is_found()
+                && let Some(prefix) = id_of(*entry)
+            {
+                let next_hop = next_hops.get(row).copied().filter(|next_hop| *next_hop != [0; 16]);
+                *found = self.choose(prefix, *address, next_hop).unwrap_or(Found::NOTHING);
+            }
+        }
+    }
+
     /// The path of the longest prefix that has one which counts; `prefix` is the longest of all.
     fn choose(&mut self, mut prefix: PrefixId, address: u128, next_hop: Option<[u8; 16]>) -> Option<Found> {
         let address = if self.version == IpVersion::V4 { address << 96 } else { address };

@@ -11,8 +11,10 @@ use super::table::TableId;
 
 /// No place, no label.
 pub(crate) const NONE: u32 = u32::MAX;
-/// Places that ids can name: one bit is left to those who keep ids.
-const MAX_PLACES: usize = 1 << 31;
+/// Places that ids can name: two bits are left to those who keep ids.
+const MAX_PLACES: usize = (1 << 30) - 1;
+/// Marks the entry of a prefix whose only path stands in its own place and is one that traffic may take.
+pub(crate) const PLAIN: u32 = 1 << 30;
 /// Marks labels as an entry of the interned label stacks; a single label is its 3 octets.
 const STACK: u32 = 1 << 31;
 
@@ -155,8 +157,11 @@ pub(crate) struct Removed {
     pub(crate) peer: u32,
     pub(crate) attributes: InternedId,
     pub(crate) labels: Labels,
-    /// Its prefix, if that has no path any more: then its place is free.
-    pub(crate) empty: Option<(PrefixId, Prefix, TableId)>,
+    pub(crate) of: PrefixId,
+    pub(crate) prefix: Prefix,
+    pub(crate) table: TableId,
+    /// Whether its prefix has no path any more: then its place is free.
+    pub(crate) is_empty: bool,
 }
 
 /// The prefixes and paths of one router, all tables together.
@@ -165,7 +170,7 @@ pub(crate) struct Paths {
     places: Vec<Place>,
     free: Vec<u32>,
     index: Index,
-    /// One bit a place: a prefix stands here whose only path stands here too and is one that traffic may take.
+    /// One bit a place: the prefix that stands here is [`PLAIN`].
     plain: Vec<u64>,
     held: usize,
     prefixes: usize,
@@ -216,9 +221,12 @@ impl Paths {
         })
     }
 
-    /// The places of prefixes whose only path stands there too and is one that traffic may take, one bit each.
-    pub(crate) fn plain(&self) -> &[u64] {
-        &self.plain
+    /// What tables of prefixes keep of one: its id plus 1, and whether it is [`PLAIN`].
+    #[inline]
+    pub(crate) fn entry(&self, prefix: PrefixId) -> u32 {
+        let word = self.plain.get(prefix.0 as usize / 64).copied().unwrap_or(0);
+        let is_plain = (word >> (prefix.0 % 64)) as u32 & 1;
+        (prefix.0 + 1) | is_plain * PLAIN
     }
 
     /// The place of exactly this prefix.
@@ -335,8 +343,8 @@ impl Paths {
         if is_empty {
             self.remove_prefix(of);
         }
-        let empty = is_empty.then_some((of, prefix, table));
-        Some(Removed { peer: path.peer, attributes: path.attributes, labels: path.labels, empty })
+        let Place { peer, attributes, labels, .. } = path;
+        Some(Removed { peer, attributes, labels, of, prefix, table, is_empty })
     }
 
     /// Takes out a prefix that has no path.
@@ -384,8 +392,14 @@ impl Paths {
             place.is(PATH) && place.next == NONE && view_preference(place.view).is_some()
         });
         if let Some(word) = self.plain.get_mut(prefix.0 as usize / 64) {
-            let bit = 1 << (prefix.0 % 64);
-            *word = if is_plain { *word | bit } else { *word & !bit };
+            let bit = prefix.0 % 64;
+            *word = *word & !(1 << bit) | u64::from(is_plain) << bit;
         }
     }
+}
+
+/// The prefix of an entry.
+#[inline]
+pub(crate) fn id_of(entry: u32) -> Option<PrefixId> {
+    (entry & !PLAIN).checked_sub(1).map(PrefixId)
 }

@@ -4,7 +4,7 @@
 use wire::bgp::{IpVersion, Prefix};
 
 use super::direct::Direct;
-use super::path::{NONE, Paths, PrefixId};
+use super::path::{Paths, PrefixId};
 use super::strides::Strides;
 use super::table::TableId;
 
@@ -47,6 +47,15 @@ impl Trie {
         }
     }
 
+    /// The entry of a prefix has changed.
+    pub(crate) fn refresh(&mut self, prefix: &Prefix, id: PrefixId, paths: &Paths) {
+        match self {
+            Self::Direct(direct) => direct.refresh(prefix, id, paths),
+            // It asks for the entry when it is looked up.
+            Self::Strides(_) => {}
+        }
+    }
+
     /// Takes a prefix out whose place is free already.
     pub(crate) fn remove(&mut self, prefix: &Prefix, id: PrefixId, table: TableId, paths: &Paths) {
         match self {
@@ -62,31 +71,30 @@ impl Trie {
         }
     }
 
-    /// The longest prefixes of at most [`SIDE_BY_SIDE`] addresses, which are numbers of the table's protocol: their
-    /// ids, [`NONE`] where no prefix covers the address.
+    /// Puts the entries ([`Paths::entry`]) of the longest prefixes of at most [`SIDE_BY_SIDE`] addresses, which are
+    /// numbers of the table's protocol, into `entries`: 0 where no prefix covers the address.
     #[inline]
     pub(crate) fn longest(
         &self,
         version: IpVersion,
         addresses: &[u128],
         paths: &Paths,
-    ) -> [u32; SIDE_BY_SIDE] {
-        let mut ids = [NONE; SIDE_BY_SIDE];
+        entries: &mut [u32; SIDE_BY_SIDE],
+    ) {
         match (self, version) {
             #[expect(clippy::cast_possible_truncation, reason = "IPv4 has 32 bits")]
             (Self::Direct(direct), _) => {
-                direct.longest(addresses.iter().map(|address| *address as u32), &mut ids);
+                direct.longest(addresses.iter().map(|address| *address as u32), entries);
             }
-            (Self::Strides(strides), IpVersion::V6) => strides.longest(addresses, paths, &mut ids),
+            (Self::Strides(strides), IpVersion::V6) => strides.longest(addresses, paths, entries),
             (Self::Strides(strides), IpVersion::V4) => {
                 let mut aligned = [0; SIDE_BY_SIDE];
                 for (to, address) in aligned.iter_mut().zip(addresses) {
                     *to = address << 96;
                 }
-                strides.longest(aligned.get(..addresses.len()).unwrap_or_default(), paths, &mut ids);
+                strides.longest(aligned.get(..addresses.len()).unwrap_or_default(), paths, entries);
             }
         }
-        ids
     }
 
     /// Octets that it takes.
@@ -101,6 +109,7 @@ impl Trie {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rib::path::id_of;
 
     const TABLE: TableId = TableId::DEFAULT;
 
@@ -152,11 +161,12 @@ mod tests {
         }
 
         fn check(&self, version: IpVersion, addresses: &[u128]) {
-            let found = self.trie.longest(version, addresses, &self.paths);
+            let mut found = [0; SIDE_BY_SIDE];
+            self.trie.longest(version, addresses, &self.paths, &mut found);
             for (&address, found) in addresses.iter().zip(found) {
                 let aligned = address << (128 - u32::from(version.bits()));
                 let expected = self.paths.longest_below(TABLE, version, aligned, 0, 129);
-                assert_eq!(found, expected.map_or(NONE, |id| id.0), "{address:x}");
+                assert_eq!(id_of(found), expected, "{address:x}");
             }
         }
     }
@@ -178,7 +188,7 @@ mod tests {
             "10.0.0.0/7",
             "10.1.2.0/24",
         ];
-        let ids = texts.map(|text| both.insert(prefix(text)).unwrap().0);
+        let ids = texts.map(|text| both.insert(prefix(text)).unwrap());
         let number = |text: &str| u128::from(text.parse::<std::net::Ipv4Addr>().unwrap().to_bits());
         for (text, expected) in [
             ("192.0.2.1", "0.0.0.0/0"),
@@ -189,9 +199,10 @@ mod tests {
             ("10.1.2.9", "10.1.2.0/24"),
             ("10.1.2.3", "10.1.2.3/32"),
         ] {
-            let [found, ..] = both.trie.longest(IpVersion::V4, &[number(text)], &both.paths);
             let at = texts.iter().position(|text| *text == expected).unwrap();
-            assert_eq!(found, ids[at], "{text}");
+            let mut found = [0; SIDE_BY_SIDE];
+            both.trie.longest(IpVersion::V4, &[number(text)], &both.paths, &mut found);
+            assert_eq!(id_of(found[0]), Some(ids[at]), "{text}");
         }
     }
 

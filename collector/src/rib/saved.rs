@@ -263,20 +263,16 @@ impl Rib {
         let key = super::change::key(&route);
         self.tables.get(table).ok_or(Refused::Damaged)?;
         let known = self.paths.find_prefix(table, &prefix);
-        let place = match known {
-            Some(place) if self.paths.find(place, key).is_some() => return Err(Refused::Damaged),
-            Some(place) => place,
-            None => {
-                let place = self.paths.add_prefix(prefix, table).ok_or(Refused::TooMany("paths"))?;
-                self.tables.insert(table, &prefix, place, &self.paths);
-                place
-            }
-        };
+        if known.is_some_and(|known| self.paths.find(known, key).is_some()) {
+            return Err(Refused::Damaged);
+        }
         self.attributes.hold(attributes);
         if let Some(stack) = labels.stack_id() {
             self.stacks.hold(stack);
         }
-        self.paths.add(place, key, u32::from(!saved.is_old), attributes, labels).ok_or(Refused::Damaged)?;
+        let generation = u32::from(!saved.is_old);
+        self.add(table, &prefix, known, key, generation, attributes, labels)
+            .ok_or(Refused::TooMany("paths"))?;
         self.peers.path_made(peer.0);
         Ok(())
     }

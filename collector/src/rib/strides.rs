@@ -158,8 +158,8 @@ impl Strides {
         self.shrink(way.get(..steps).unwrap_or_default());
     }
 
-    /// The longest prefixes of at most [`SIDE_BY_SIDE`] addresses in the form of prefixes, [`NONE`] for those that have
-    /// none. Each step is taken for all of them before the next one, so that what one waits for is fetched while the
+    /// The entries ([`Paths::entry`]) of the longest prefixes of at most [`SIDE_BY_SIDE`] addresses in the form of
+    /// prefixes, 0 for those that have none. Each step is taken for all of them before the next one, so that what one waits for is fetched while the
     /// others are looked at.
     pub(super) fn longest(&self, addresses: &[u128], paths: &Paths, to: &mut [u32]) {
         let mut children = [NONE; SIDE_BY_SIDE];
@@ -189,6 +189,7 @@ impl Strides {
             if child != NONE && paths.covers(child & !LEAF, *address) {
                 *best = child & !LEAF;
             }
+            *best = if *best == NONE { 0 } else { paths.entry(PrefixId(*best)) };
         }
     }
 

@@ -190,6 +190,13 @@ impl Tables {
         }
     }
 
+    /// What tables keep of a prefix has changed.
+    pub(crate) fn refresh(&mut self, id: TableId, prefix: &Prefix, as_id: PrefixId, paths: &Paths) {
+        if let Some(table) = self.get_mut(id) {
+            table.trie_mut(prefix.version).refresh(prefix, as_id, paths);
+        }
+    }
+
     pub(crate) fn remove(&mut self, id: TableId, prefix: &Prefix, was: PrefixId, paths: &Paths) {
         if let Some(table) = self.get_mut(id) {
             table.trie_mut(prefix.version).remove(prefix, was, id, paths);
