@@ -91,7 +91,7 @@ const ROUTES: usize = 1_000_000;
 type Measure = fn(&'static str, &Bench) -> anyhow::Result<Figure>;
 
 /// In the order of the printed table.
-const FIGURES: [(&str, Measure); 9] = [
+const FIGURES: [(&str, Measure); 11] = [
     ("ipfix_decode_records_per_s", ipfix_decode),
     ("bmp_decode_messages_per_s", bmp_decode),
     ("join_lookups_per_s", join_lookups),

@@ -164,9 +164,11 @@ pub struct Rib {
     /// BMP sessions that are open, and when the last one was opened.
     sessions: u32,
     opened_ns: u64,
-    /// Places of paths that the running sweep still has to look at, and where it stands.
-    sweep_left: usize,
+    /// Where the running sweep stands, and the place at which it ends; 0: none is running.
     sweep_at: usize,
+    sweep_end: usize,
+    /// Whether something died since it began, perhaps where it has been: then another one follows.
+    sweep_again: bool,
     /// Whether a dump is running, for IPv4 and IPv6, and when that was last worked out.
     dump_running: [bool; 2],
     refreshed_ns: u64,
@@ -385,27 +387,31 @@ impl Rib {
 
     /// Frees dead paths among the next `places` places. Returns whether there is more to look at.
     pub fn sweep(&mut self, places: usize) -> bool {
-        let n = places.min(self.sweep_left);
-        for _ in 0..n {
-            if self.sweep_at >= self.paths.places() {
-                self.sweep_at = 0;
-            }
-            let id = PathId(u32::try_from(self.sweep_at).unwrap_or(u32::MAX));
-            self.sweep_at += 1;
+        let to = self.sweep_end.min(self.sweep_at.saturating_add(places));
+        for place in self.sweep_at..to {
+            let id = PathId(u32::try_from(place).unwrap_or(u32::MAX));
             if self.paths.get(id).is_some() && self.standing(id) == Standing::Dead {
                 self.free(id);
             }
         }
-        self.sweep_left -= n;
-        if n > 0 && self.sweep_left == 0 {
+        self.sweep_at = to;
+        if self.sweep_end > 0 && to == self.sweep_end {
+            self.sweep_end = 0;
             self.settled = None;
+            if self.sweep_again {
+                self.start_sweep();
+            }
         }
-        self.sweep_left > 0
+        self.sweep_end > 0
     }
 
+    /// Places made from now on hold nothing that is dead: the sweep ends where they begin.
     fn start_sweep(&mut self) {
-        self.sweep_left = self.paths.places();
         self.settled = None;
+        self.sweep_again = self.sweep_end > 0;
+        if !self.sweep_again {
+            (self.sweep_at, self.sweep_end) = (0, self.paths.places());
+        }
     }
 
     fn standing(&self, id: PathId) -> Standing {

@@ -141,16 +141,16 @@ pub(crate) fn route(columns: &Columns, turn: &mut Turn<'_>, row: RouteRow<'_>) -
             put(batch, columns.afi, Some(row.family.afi.into()));
             put(batch, columns.safi, Some(row.family.safi.into()));
             put(batch, columns.path_id, row.path_id.map(u64::from));
-            match columns.tlvs {
-                Some(column) if row.tlvs.is_empty() => batch.push_absent(column),
-                Some(column) => batch.push_octets(column, row.tlvs),
-                None => {}
+            if let Some(column) = columns.tlvs
+                && !row.tlvs.is_empty()
+            {
+                batch.push_octets(column, row.tlvs);
             }
             if let Some(column) = columns.nlri {
                 batch.push_octets(column, row.nlri);
             }
             choice(batch, columns.attributes, row.attributes);
-            batch.finish_rows(1);
+            batch.grow_rows(1);
             RecordEnd::Row
         }
         (None, _) => RecordEnd::NotWanted,
@@ -193,7 +193,7 @@ pub(crate) fn message(
             if let Some(column) = columns.octets {
                 batch.push_octets(column, row.octets);
             }
-            batch.finish_rows(1);
+            batch.grow_rows(1);
             RecordEnd::Row
         }
         (None, _) => RecordEnd::NotWanted,
@@ -211,23 +211,19 @@ fn common(columns: &Common, batch: &mut Batch, exporter: [u8; 16], now: crate::N
     put(batch, columns.frame, (now.frame != 0).then_some(now.frame));
 }
 
+/// A column without a value is left alone: it gets its absence with those of the next rows.
 fn put(batch: &mut Batch, column: Option<usize>, value: Option<u64>) {
-    match (column, value) {
-        (Some(column), Some(value)) => batch.push_integer(column, value),
-        (Some(column), None) => batch.push_absent(column),
-        (None, _) => {}
+    if let (Some(column), Some(value)) = (column, value) {
+        batch.push_integer(column, value);
     }
 }
 
 fn choice(batch: &mut Batch, column: Option<usize>, entry: Option<Entry<'_>>) {
     let Some(column) = column else { return };
-    let Some(entry) = entry else { return batch.push_absent(column) };
+    let Some(entry) = entry else { return };
     let known = entry.stamp.key(batch.sequence);
-    match known.or_else(|| batch.add_choice(column, |to| to.extend_from_slice(entry.octets))) {
-        Some(key) => {
-            *entry.stamp = Stamp::new(batch.sequence, key);
-            batch.push_choice(column, key);
-        }
-        None => batch.push_absent(column),
+    if let Some(key) = known.or_else(|| batch.add_choice(column, |to| to.extend_from_slice(entry.octets))) {
+        *entry.stamp = Stamp::new(batch.sequence, key);
+        batch.push_choice(column, key);
     }
 }

@@ -17,6 +17,8 @@ const BLOCK: u32 = 1 << 31;
 /// Entries of the large table and of a block.
 const ENTRIES: usize = 1 << 24;
 const BLOCK_ENTRIES: usize = 256;
+/// Neighbours that are written together where they are the same.
+const RUN: usize = 16;
 
 /// The table. An entry is that of a prefix as [`Paths::entry`] gives it, 0, or the number of a block.
 #[derive(Debug)]
@@ -163,12 +165,22 @@ impl Direct {
         }
         let first = leading(prefix);
         let end = first + (1 << (24 - prefix.length));
-        for entry in self.entries.get_mut(first..end).unwrap_or_default() {
-            match *entry & BLOCK {
-                0 => put(std::slice::from_mut(entry)),
-                _ => {
-                    if let Some(block) = self.blocks.get_mut((*entry & !BLOCK) as usize) {
-                        put(&mut block.entries);
+        for run in self.entries.get_mut(first..end).unwrap_or_default().chunks_mut(RUN) {
+            let mut one = run.first().copied().unwrap_or(0);
+            let is_one = run.iter().fold(0, |differ, entry| differ | (entry ^ one)) == 0;
+            if is_one && one & BLOCK == 0 {
+                // Nearly always: one question for all of them.
+                put(std::slice::from_mut(&mut one));
+                run.fill(one);
+                continue;
+            }
+            for entry in run {
+                match *entry & BLOCK {
+                    0 => put(std::slice::from_mut(entry)),
+                    _ => {
+                        if let Some(block) = self.blocks.get_mut((*entry & !BLOCK) as usize) {
+                            put(&mut block.entries);
+                        }
                     }
                 }
             }

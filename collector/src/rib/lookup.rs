@@ -25,18 +25,18 @@ impl Rib {
             Chooser { table: asked.table, version: asked.version, paths, peers, attributes, choice };
         let chunks = asked.addresses.chunks(SIDE_BY_SIDE).zip(found.chunks_mut(SIDE_BY_SIDE));
         let settled = if is_settled { PLAIN } else { 0 };
-        let mut ahead = [0; SIDE_BY_SIDE];
+        let (mut entries, mut ahead) = (&mut [0; SIDE_BY_SIDE], &mut [0; SIDE_BY_SIDE]);
         if let Some(first) = asked.addresses.chunks(SIDE_BY_SIDE).next() {
-            trie.longest(asked.version, first, paths, &mut ahead);
+            trie.longest(asked.version, first, paths, ahead);
         }
         for (nth, (addresses, found)) in chunks.enumerate() {
-            let entries = ahead;
+            std::mem::swap(&mut entries, &mut ahead);
             // The next ones are asked for before these are waited for.
             if let Some(next) = asked.addresses.chunks(SIDE_BY_SIDE).nth(nth + 1) {
-                trie.longest(asked.version, next, paths, &mut ahead);
+                trie.longest(asked.version, next, paths, ahead);
             }
             let mut is_rest = false;
-            for ((entry, found), _) in entries.iter().zip(&mut *found).zip(addresses) {
+            for (entry, found) in entries.iter().zip(&mut *found).take(addresses.len()) {
                 // Whether it is plain is a matter of chance: values, and no branch.
                 let is_plain = entry & settled;
                 let other = (is_plain >> PLAIN.trailing_zeros()).wrapping_sub(1);
@@ -45,7 +45,7 @@ impl Rib {
             }
             if is_rest {
                 let next_hops = asked.next_hops.get(nth * SIDE_BY_SIDE..).unwrap_or_default();
-                chooser.choose_among(&entries, addresses, next_hops, found);
+                chooser.choose_among(entries, addresses, next_hops, found);
             }
         }
     }
@@ -65,8 +65,8 @@ impl Rib {
 
     /// Whether every path held is live: no peer and no view of one is stale, and nothing dead waits to be freed.
     fn is_settled(&mut self) -> bool {
-        let (left, peers) = (self.sweep_left, &self.peers);
-        *self.settled.get_or_insert_with(|| left == 0 && peers.are_all_live())
+        let (is_swept, peers) = (self.sweep_end == 0, &self.peers);
+        *self.settled.get_or_insert_with(|| is_swept && peers.are_all_live())
     }
 }
 

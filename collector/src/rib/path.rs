@@ -217,7 +217,7 @@ impl Paths {
     pub(crate) fn covers(&self, prefix: u32, address: u128) -> bool {
         self.places.get(prefix as usize).is_some_and(|place| {
             let differ = u128::from_be_bytes(place.octets) ^ address;
-            differ.leading_zeros() >= u32::from(place.length)
+            differ.checked_shr(128 - u32::from(place.length)).unwrap_or(0) == 0
         })
     }
 
@@ -226,7 +226,7 @@ impl Paths {
     pub(crate) fn entry(&self, prefix: PrefixId) -> u32 {
         let word = self.plain.get(prefix.0 as usize / 64).copied().unwrap_or(0);
         let is_plain = (word >> (prefix.0 % 64)) as u32 & 1;
-        (prefix.0 + 1) | is_plain * PLAIN
+        (prefix.0 + 1) | (is_plain * PLAIN)
     }
 
     /// The place of exactly this prefix.

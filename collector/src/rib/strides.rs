@@ -161,25 +161,32 @@ impl Strides {
     /// The entries ([`Paths::entry`]) of the longest prefixes of at most [`SIDE_BY_SIDE`] addresses in the form of
     /// prefixes, 0 for those that have none. Each step is taken for all of them before the next one, so that what one waits for is fetched while the
     /// others are looked at.
-    pub(super) fn longest(&self, addresses: &[u128], paths: &Paths, to: &mut [u32]) {
+    #[expect(clippy::cast_possible_truncation, reason = "halves of an address")]
+    pub(super) fn longest(&self, addresses: &[u128], paths: &Paths, to: &mut [u32; SIDE_BY_SIDE]) {
         let mut children = [NONE; SIDE_BY_SIDE];
+        let mut halves = [[0; SIDE_BY_SIDE]; 2];
         let bits = self.root_bits();
-        for ((address, best), child) in addresses.iter().zip(&mut *to).zip(&mut children) {
-            let entry = self.root.get(index(*address, 0, bits)).copied().unwrap_or(EMPTY);
+        let [high, low] = &mut halves;
+        let rooms = high.iter_mut().zip(low).zip(&mut *to).zip(&mut children);
+        for (address, (((high, low), best), child)) in addresses.iter().zip(rooms) {
+            (*high, *low) = ((address >> 64) as u64, *address as u64);
+            let entry = self.root.get((*high >> (64 - bits)) as usize).copied().unwrap_or(EMPTY);
             (*best, *child) = (entry.best, entry.child);
         }
         for depth in (bits..128).step_by(usize::from(STEP)) {
+            let Some(half) = halves.get(usize::from(depth / 64)) else { break };
+            let shift = 64 - STEP - depth % 64;
             let mut is_over = true;
-            for ((address, best), child) in addresses.iter().zip(&mut *to).zip(&mut children) {
-                if *child & LEAF != 0 {
-                    continue;
+            for ((word, best), child) in half.iter().zip(&mut *to).zip(&mut children) {
+                // Those that are over stay so; nothing else waits for what one finds.
+                if *child & LEAF == 0 {
+                    let line = self.lines.get(*child as usize);
+                    let entry = line.and_then(|line| line.get((word >> shift) as usize % line.len()));
+                    let entry = entry.copied().unwrap_or(EMPTY);
+                    *best = if entry.best == NONE { *best } else { entry.best };
+                    *child = entry.child;
+                    is_over = false;
                 }
-                let line = self.lines.get(*child as usize);
-                let entry = line.and_then(|line| line.get(index(*address, depth, STEP)));
-                let entry = entry.copied().unwrap_or(EMPTY);
-                *best = if entry.best == NONE { *best } else { entry.best };
-                *child = entry.child;
-                is_over &= entry.child & LEAF != 0;
             }
             if is_over {
                 break;
