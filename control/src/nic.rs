@@ -1,6 +1,7 @@
 //! A device of this host: driver, RX queues, MTU, state, as `/sys/class/net` says. Changes nothing.
 
 pub mod setup;
+mod rss;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -83,35 +83,14 @@ pub(crate) fn fib_lookup(ctx: &XdpContext, lookup: &mut FibLookup, flags: u32) -
 
 /// Copies the frame's first octets to a record; how many the frame has.
 #[inline(always)]
-pub(crate) fn copy_frame(ctx: &XdpContext, to: *mut [u8; SNAP]) -> u32 {
+pub(crate) fn copy_frame(ctx: &XdpContext, to: &mut [u8; SNAP]) -> u32 {
     let length = Frame::of(ctx).length();
     let kept = if length > SNAP as u32 { SNAP as u32 } else { length };
     // From 1 to SNAP in a form that the verifier follows, and that the compiler must not see through.
     let kept = (core::hint::black_box(kept.wrapping_sub(1)) & (SNAP as u32 - 1)) + 1;
     // SAFETY: `to` has room for SNAP octets, and `kept` is no more; the helper checks the frame's end.
-    if unsafe { bpf_xdp_load_bytes(ctx.ctx, 0, to.cast(), kept) } != 0 { 0 } else { length }
+    if unsafe { bpf_xdp_load_bytes(ctx.ctx, 0, to.as_mut_ptr().cast(), kept) } != 0 { 0 } else { length }
 }
-
-/// Writes one field of a record that is not initialised yet.
-macro_rules! write_field {
-    ($record:ident.$field:ident, $value:expr) => {{
-        let value = $value;
-        // SAFETY: a field of a record that the kernel reserved whole, aligned to 8.
-        let field = unsafe { &raw mut (*$record).$field };
-        // SAFETY: as above, and nobody else holds it.
-        unsafe { field.write(value) };
-    }};
-}
-pub(crate) use write_field;
-
-/// Where a field of such a record lies.
-macro_rules! field_of {
-    ($record:ident.$field:ident) => {{
-        // SAFETY: a field of a record that the kernel reserved whole.
-        unsafe { &raw mut (*$record).$field }
-    }};
-}
-pub(crate) use field_of;
 
 impl Octets for Frame {
     #[inline(always)]

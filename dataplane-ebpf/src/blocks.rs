@@ -15,7 +15,7 @@ use crate::{counters, dump, forward, maps, rules, telemetry};
 #[inline(always)]
 pub(crate) fn run(ctx: &XdpContext) -> u32 {
     let is_dumped = maps::dump::is_on();
-    let held = if is_dumped { dump::before(ctx) } else { None };
+    let is_held = is_dumped && dump::before(ctx);
     let mut verdict = Verdict::NONE;
     if maps::arriving_rules() || maps::exporters() {
         verdict = rules::arriving(ctx);
@@ -28,7 +28,7 @@ pub(crate) fn run(ctx: &XdpContext) -> u32 {
     }
     counters::frame(ctx.ingress_ifindex() as u32, verdict.end());
     if is_dumped {
-        dump::after(ctx, held, verdict);
+        dump::after(ctx, is_held, verdict);
     }
     verdict.action()
 }

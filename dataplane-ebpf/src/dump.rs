@@ -5,9 +5,7 @@
 //! second, and a full ring takes none.
 
 use aya_ebpf::bindings::{xdp_action, xdp_md};
-use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::programs::XdpContext;
-use dataplane_common::map::dump::Record;
 use dataplane_common::walk;
 
 use crate::access::{self, Frame};
@@ -17,36 +15,35 @@ use crate::verdict::Verdict;
 /// Nanoseconds of a period, as a power of two: about a second.
 const PERIOD_BITS: u32 = 30;
 
-/// A record that user space does not see yet.
-pub(crate) type Held = RingBufEntry<Record>;
-
-/// The frame as it comes, before anything is decided. With drops alone it waits: what is dropped was not written.
+/// Keeps the frame as it comes, before anything is decided; whether it is asked for. With drops alone that waits: what is
+/// dropped was not written.
 #[inline(always)]
-pub(crate) fn before(ctx: &XdpContext) -> Option<Held> {
-    if maps::dump::drops_only() || wanted(ctx.ctx) == 0 { None } else { take(ctx) }
+pub(crate) fn before(ctx: &XdpContext) -> bool {
+    !maps::dump::drops_only() && take(ctx)
 }
 
-/// How it ended.
+/// Shows how it ended, and the frame as it leaves where it was rewritten.
 #[inline(always)]
-pub(crate) fn after(ctx: &XdpContext, held: Option<Held>, verdict: Verdict) {
-    let held = if maps::dump::drops_only() {
-        if verdict.action() != xdp_action::XDP_DROP || wanted(ctx.ctx) == 0 {
+pub(crate) fn after(ctx: &XdpContext, is_held: bool, verdict: Verdict) {
+    if maps::dump::drops_only() {
+        if verdict.action() != xdp_action::XDP_DROP || !take(ctx) {
             return;
         }
-        take(ctx)
-    } else {
-        held
-    };
-    let Some(mut held) = held else { return };
-    let record = held.as_mut_ptr();
-    access::write_field!(record.end, verdict.end());
-    access::write_field!(record.action, verdict.action());
-    if verdict.is_rewritten() {
-        let length = access::copy_frame(ctx, access::field_of!(record.after));
-        access::write_field!(record.after_length, length);
-        access::write_field!(record.egress, maps::dump::counts().map_or(0, |counts| counts.egress));
+    } else if !is_held {
+        return;
     }
-    held.submit(0);
+    let (Some(record), Some(counts)) = (maps::dump::record(), maps::dump::counts()) else { return };
+    record.end = verdict.end();
+    record.action = verdict.action();
+    if verdict.is_rewritten() {
+        record.after_length = access::copy_frame(ctx, &mut record.after);
+        record.egress = counts.egress;
+    }
+    if maps::dump::show(record) {
+        counts.written += 1;
+    } else {
+        counts.ring_full += 1;
+    }
 }
 
 /// Notes the port that the frame in hand leaves through.
@@ -89,23 +86,18 @@ fn wanted(ctx: *mut xdp_md) -> u64 {
     1
 }
 
-/// The frame as it is now.
+/// Keeps the frame as it is now, if it is asked for; whether it is.
 #[inline(always)]
-fn take(ctx: &XdpContext) -> Option<Held> {
-    let counts = maps::dump::counts()?;
-    let Some(mut held) = maps::dump::reserve() else {
-        counts.ring_full += 1;
-        return None;
-    };
-    counts.written += 1;
-    let record = held.as_mut_ptr();
-    access::write_field!(record.monotonic_ns, access::precise_now_ns());
-    access::write_field!(record.device, ctx.ingress_ifindex() as u32);
-    access::write_field!(record.queue, ctx.rx_queue_index());
-    access::write_field!(record.egress, 0);
-    access::write_field!(record.after_length, 0);
-    access::write_field!(record.reserved, 0);
-    let length = access::copy_frame(ctx, access::field_of!(record.before));
-    access::write_field!(record.before_length, length);
-    Some(held)
+fn take(ctx: &XdpContext) -> bool {
+    if wanted(ctx.ctx) == 0 {
+        return false;
+    }
+    let Some(record) = maps::dump::record() else { return false };
+    record.monotonic_ns = access::precise_now_ns();
+    record.device = ctx.ingress_ifindex() as u32;
+    record.queue = ctx.rx_queue_index();
+    record.egress = 0;
+    record.after_length = 0;
+    record.before_length = access::copy_frame(ctx, &mut record.before);
+    true
 }

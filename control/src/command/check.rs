@@ -146,7 +146,7 @@ fn device(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic) {
     if config.mode != Mode::Socket {
         plan.say(format_args!("  {rings} ring(s), one a queue and worker"));
     }
-    for line in setup::plan(&config.nic, nic.index) {
+    for line in setup::plan(&config.nic, name, nic.index) {
         plan.say(format_args!("  {line}"));
     }
     if config.forward_devices().any(|device| device == name) && config.forwards() {

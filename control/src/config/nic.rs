@@ -12,6 +12,8 @@ pub struct Nic {
     pub queues: u32,
     /// Leave VLAN tags in the frame, where XDP sees them.
     pub rx_vlan_off: bool,
+    /// Choose the queue of a datagram by its source address alone.
+    pub rss_by_source: bool,
 }
 
 impl Nic {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::rss;
 use crate::config;
 use crate::kernel::ethtool::{Channels, Ethtool, RX_VLAN};
 
@@ -25,12 +26,15 @@ struct Saved {
 }
 
 /// What a device had before it was changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Before {
     /// Its interface index: another device of that name has another one.
     index: u32,
     channels: Option<Channels>,
     rx_vlan: Option<bool>,
+    /// Hashed fields of each kind of flow.
+    #[serde(default)]
+    rss: BTreeMap<String, String>,
 }
 
 /// The settings of the cards. One an instance.
@@ -79,13 +83,19 @@ impl Setup {
             }
             return;
         };
-        let mut before = self.saved.devices.get(device).copied().filter(|before| before.index == index);
+        let mut before = self.saved.devices.get(device).cloned().filter(|before| before.index == index);
         let before = before.get_or_insert(Before { index, ..Before::default() });
         if let Err(error) = self.queues(&ethtool, wanted.queues, device, before) {
             tracing::info!("device {device}: its driver does not let nic.queues be set: {error}");
         }
         if let Err(error) = self.rx_vlan(&ethtool, wanted.rx_vlan_off, device, before) {
             tracing::info!("device {device}: its driver does not let nic.rx_vlan_off be set: {error}");
+        }
+        for kind in rss::KINDS {
+            if let Err(error) = self.rss(kind, wanted.rss_by_source, device, before) {
+                tracing::info!("device {device}: its driver does not let nic.rss_by_source be set: {error}");
+                break;
+            }
         }
     }
 
@@ -100,7 +110,7 @@ impl Setup {
             return match before.channels.take() {
                 Some(channels) => {
                     ethtool.set_channels(before.index, &channels)?;
-                    self.save(device, *before)
+                    self.save(device, before)
                 }
                 None => Ok(()),
             };
@@ -109,7 +119,7 @@ impl Setup {
         let wanted = with_queues(&now, queues);
         if wanted != now {
             before.channels.get_or_insert(now);
-            self.save(device, *before)?;
+            self.save(device, before)?;
             ethtool.set_channels(before.index, &wanted)?;
             tracing::info!("device {device}: {} receive queue(s)", wanted.combined.0.max(wanted.rx.0));
         }
@@ -121,7 +131,7 @@ impl Setup {
             return match before.rx_vlan.take() {
                 Some(on) => {
                     ethtool.set_feature(before.index, RX_VLAN, on)?;
-                    self.save(device, *before)
+                    self.save(device, before)
                 }
                 None => Ok(()),
             };
@@ -131,12 +141,33 @@ impl Setup {
             return Ok(());
         }
         before.rx_vlan.get_or_insert(true);
-        self.save(device, *before)?;
+        self.save(device, before)?;
         ethtool.set_feature(before.index, RX_VLAN, false)?;
         if ethtool.features(before.index)?.active.contains(RX_VLAN) {
             return Err(io::ErrorKind::Unsupported.into());
         }
         tracing::info!("device {device}: VLAN tags stay in the frame");
+        Ok(())
+    }
+
+    fn rss(&mut self, kind: &str, by_source: bool, device: &str, before: &mut Before) -> io::Result<()> {
+        if !by_source {
+            return match before.rss.remove(kind) {
+                Some(fields) => {
+                    rss::set(device, kind, &fields)?;
+                    self.save(device, before)
+                }
+                None => Ok(()),
+            };
+        }
+        let now = rss::read(device, kind)?;
+        if now == rss::SOURCE {
+            return Ok(());
+        }
+        before.rss.entry(kind.to_owned()).or_insert(now);
+        self.save(device, before)?;
+        rss::set(device, kind, rss::SOURCE)?;
+        tracing::info!("device {device}: {kind} is spread by source address");
         Ok(())
     }
 
@@ -147,8 +178,9 @@ impl Setup {
             let queues =
                 before.channels.map_or(Ok(()), |channels| ethtool.set_channels(before.index, &channels));
             let tags = before.rx_vlan.map_or(Ok(()), |on| ethtool.set_feature(before.index, RX_VLAN, on));
+            let fields = before.rss.iter().try_for_each(|(kind, fields)| rss::set(&device, kind, fields));
             // One that is gone took its settings along.
-            if let Err(error) = queues.and(tags) {
+            if let Err(error) = queues.and(tags).and(fields) {
                 tracing::warn!("device {device}: cannot set it back: {error}");
             }
         }
@@ -157,11 +189,11 @@ impl Setup {
     }
 
     /// Writes what was there before, whole or not at all.
-    fn save(&mut self, device: &str, before: Before) -> io::Result<()> {
-        if before.channels.is_none() && before.rx_vlan.is_none() {
+    fn save(&mut self, device: &str, before: &Before) -> io::Result<()> {
+        if before.channels.is_none() && before.rx_vlan.is_none() && before.rss.is_empty() {
             self.saved.devices.remove(device);
         } else {
-            self.saved.devices.insert(device.to_owned(), before);
+            self.saved.devices.insert(device.to_owned(), before.clone());
         }
         let temporary = self.path.with_extension("json.tmp");
         fs::write(&temporary, serde_json::to_vec(&self.saved)?)?;
@@ -171,7 +203,7 @@ impl Setup {
 
 /// What [`Setup::apply`] would do to a device, one line each. Changes nothing.
 #[must_use]
-pub fn plan(wanted: &config::Nic, index: u32) -> Vec<String> {
+pub fn plan(wanted: &config::Nic, device: &str, index: u32) -> Vec<String> {
     if *wanted == config::Nic::default() {
         return Vec::new();
     }
@@ -202,6 +234,15 @@ pub fn plan(wanted: &config::Nic, index: u32) -> Vec<String> {
             (true, false) => "nic.rx_vlan_off: its driver does not let it be switched off".into(),
         });
     }
+    for kind in rss::KINDS.iter().filter(|_| wanted.rss_by_source) {
+        lines.push(match rss::read(device, kind) {
+            Ok(fields) if fields == rss::SOURCE => format!("nic.rss_by_source: {kind} is"),
+            Ok(fields) => format!("nic.rss_by_source: {kind} is spread by {fields}, by s until the stop"),
+            Err(error) => {
+                format!("nic.rss_by_source: its driver does not tell of {kind} ({error}), it stays")
+            }
+        });
+    }
     lines
 }
 
@@ -224,10 +265,10 @@ mod tests {
         fs::create_dir_all(&directory).unwrap();
         let mut setup = Setup::open(&directory);
         let before = Before { index: 4_711, rx_vlan: Some(true), ..Before::default() };
-        setup.save("gone0", before).unwrap();
+        setup.save("gone0", &before).unwrap();
         assert_eq!(Setup::open(&directory).saved.devices["gone0"], before);
         setup.saved.boot = "another".into();
-        setup.save("gone1", before).unwrap();
+        setup.save("gone1", &before).unwrap();
         assert!(Setup::open(&directory).saved.devices.is_empty());
         fs::remove_dir_all(&directory).unwrap();
     }

@@ -3,7 +3,6 @@
 //! In: settings of the load. Out: room in the ring, and counters.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use dataplane_common::map::dump::{Counts, Record};
 
@@ -16,6 +15,8 @@ const PAGE: u32 = 4_096;
 static DUMP_RING: RingBuf = RingBuf::with_byte_size(PAGE, 0);
 #[map]
 static DUMP_COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static DUMP_RECORD: PerCpuArray<Record> = PerCpuArray::with_max_entries(1, 0);
 
 /// Whether this load dumps.
 #[inline(always)]
@@ -63,8 +64,17 @@ pub(crate) fn counts() -> Option<&'static mut Counts> {
     Some(unsafe { &mut *counts })
 }
 
-/// Room for a frame; none while the ring is full.
+/// This CPU's record, where the frame in hand is kept until it has ended. Reserved in the ring it could not be: the verifier
+/// of 6.1 loses sight of a reservation that is carried over a branch.
 #[inline(always)]
-pub(crate) fn reserve() -> Option<RingBufEntry<Record>> {
-    DUMP_RING.reserve::<Record>(0)
+pub(crate) fn record() -> Option<&'static mut Record> {
+    let record = DUMP_RECORD.get_ptr_mut(0)?;
+    // SAFETY: as in `counts`.
+    Some(unsafe { &mut *record })
+}
+
+/// Writes a record into the ring; whether there was room.
+#[inline(always)]
+pub(crate) fn show(record: &Record) -> bool {
+    DUMP_RING.output::<Record>(record, 0).is_ok()
 }
