@@ -78,9 +78,10 @@ chmod +x "$disk/init"
 (cd "$disk" && find . -print0 | cpio --null -o -H newc --quiet | gzip -1) >"$disk.cpio"
 trap 'rm -rf "$disk" "$disk.cpio" "$disk.log"' EXIT
 
-# tcg: a nested machine may offer KVM and hang in it.
+# tcg: a nested machine may offer KVM and hang in it. Its timer may come late on a busy host, which is no fault of the
+# kernel's: it need not check.
 timeout "${VM_SECONDS:-300}" qemu-system-x86_64 -accel tcg -cpu max -m 1536 -smp 2 -nographic -nic none -no-reboot \
-    -kernel "$cache/kernel/boot/vmlinuz-$kernel" -initrd "$disk.cpio" -append "console=ttyS0 quiet panic=-1" \
+    -kernel "$cache/kernel/boot/vmlinuz-$kernel" -initrd "$disk.cpio" -append "console=ttyS0 quiet panic=-1 no_timer_check" \
     </dev/null 2>&1 | tr -d '\r' | sed '1,/^Booting from ROM/d; s/^\x1bc\x1b\[?7l\x1b\[2J//' | tee "$disk.log" | grep -v '^vm: status ' || true
 status=$(sed -n 's/^vm: status \([0-9]*\)$/\1/p' "$disk.log" | tail -1)
 echo "vm: kernel $kernel, status ${status:-none (it did not come to an end)}"

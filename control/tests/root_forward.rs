@@ -55,6 +55,15 @@ fn every_tag_shape_in_and_out_both_families() {
     assert_eq!(counters[&rig::LOOPBACK].ends[End::Forwarded.index()], 64);
     assert_eq!(counters[&rig.out0].sent, 16);
     assert_eq!(counters[&trunk].sent, 48);
+    // A port that is gone takes its own counts along, not what others received for it.
+    let port_ends = &mut rig.programs.tables.forwarding.port_ends;
+    port_ends.forget(trunk).unwrap();
+    port_ends.forget(rig.out0).unwrap();
+    let counters = port_ends.list().unwrap();
+    assert_eq!(counters.keys().collect::<Vec<_>>(), [&rig::LOOPBACK]);
+    assert_eq!(counters[&rig::LOOPBACK].ends[End::Forwarded.index()], 64);
+    port_ends.forget(rig::LOOPBACK).unwrap();
+    assert_eq!(port_ends.list().unwrap().len(), 0);
 }
 
 #[test]

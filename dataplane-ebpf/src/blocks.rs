@@ -26,11 +26,11 @@ pub(crate) fn run(ctx: &XdpContext) -> u32 {
             verdict = Verdict(forward::transit(ctx.ctx, verdict.0));
         }
     }
-    counters::frame(ctx.ingress_ifindex() as u32, verdict.end());
+    let action = counters::frame(ctx.ingress_ifindex() as u32, verdict.0) as u32;
     if is_dumped {
         dump::after(ctx, is_held, verdict);
     }
-    verdict.action()
+    action
 }
 
 /// Telemetry for this box goes to its ring.

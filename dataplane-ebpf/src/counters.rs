@@ -6,28 +6,24 @@
 use dataplane_common::PacketEnd;
 use dataplane_common::fib::{FibLookup, INET};
 use dataplane_common::map::SEEN_STAMPS_LENGTH;
-use dataplane_common::map::forward::{NEXT_HOP_STAMPS_LENGTH, NextHop, PortEnd, SENT};
+use dataplane_common::map::forward::{NEXT_HOP_STAMPS_LENGTH, NextHop, PortEnd};
 
+use crate::verdict::Verdict;
 use crate::{access, maps};
 
 /// Clock ticks of a period, as a power of two: about a second at 250 Hz, a quarter at 1,000 Hz.
 const PERIOD_BITS: u32 = 8;
 
-/// A frame's end in XDP, by its index, on the port with this interface index.
-#[inline(always)]
-pub(crate) fn frame(port: u32, end: u32) {
-    maps::count_frame(end);
+/// How a frame ended in XDP that arrived on the port with this interface index; the action. A function of its own in
+/// the kernel too: what it keeps on the stack does not add up with what the blocks keep.
+#[inline(never)]
+pub(crate) fn frame(port: u32, verdict: u64) -> u64 {
+    let verdict = Verdict(verdict);
+    maps::count_frame(verdict.end());
     if maps::port_counters() {
-        maps::forward::count_port(&PortEnd { port, end });
+        maps::forward::count_port(&PortEnd { port, end: verdict.end(), out: verdict.out() });
     }
-}
-
-/// A frame redirected to a port.
-#[inline(always)]
-pub(crate) fn sent(port: u32) {
-    if maps::port_counters() {
-        maps::forward::count_port(&PortEnd { port, end: SENT });
-    }
+    verdict.action().into()
 }
 
 /// A next hop that a packet was forwarded to, or (`missing`) that is not resolved.

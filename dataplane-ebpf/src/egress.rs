@@ -16,7 +16,7 @@ use dataplane_common::walk::ETHERNET_LENGTH;
 use crate::access::{self, Frame};
 use crate::forward::Hop;
 use crate::verdict::Verdict;
-use crate::{counters, dump, maps};
+use crate::{dump, maps};
 
 /// Octets of an Ethernet header and one tag: what the kernel's device map allows a port beside its MTU.
 const LINK_ROOM: u32 = ETHERNET_LENGTH + 4;
@@ -99,15 +99,11 @@ pub(crate) fn leave(
         // Cannot be: every part was in the frame. It is half written, so nobody may see it.
         return Ok(Verdict::with(PacketEnd::Internal, XDP_DROP));
     }
-    counters::sent(port);
+    let end = if matches!(leaving.hop, Hop::Bridged) { PacketEnd::Bridged } else { PacketEnd::Forwarded };
     if maps::dump::is_on() {
         dump::leaves(port);
     }
-    Ok(Verdict::of(if matches!(leaving.hop, Hop::Bridged) {
-        PacketEnd::Bridged
-    } else {
-        PacketEnd::Forwarded
-    }))
+    Ok(Verdict::of(end).through(port))
 }
 
 #[inline(always)]

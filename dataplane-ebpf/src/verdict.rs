@@ -4,6 +4,7 @@
 //! ```text
 //!  63       48 47       32 31      24 23     16 15      8 7       0
 //! | dst port  | src port  | protocol |    0    | action  |   end   |
+//! | index of the port out |    0     |    0    | action  |   end   |   of a frame that is sent on
 //! ```
 
 use aya_ebpf::bindings::xdp_action;
@@ -47,6 +48,18 @@ impl Verdict {
                 | u64::from(headers.source_port) << 32
                 | u64::from(headers.destination_port) << 48,
         )
+    }
+
+    /// With the interface index of the port that the frame leaves through.
+    #[inline(always)]
+    pub(crate) fn through(self, port: u32) -> Self {
+        Self(self.0 | u64::from(port) << 32)
+    }
+
+    /// Interface index of the port that the frame leaves through; 0: it is not sent on.
+    #[inline(always)]
+    pub(crate) fn out(self) -> u32 {
+        if self.is_rewritten() { (self.0 >> 32) as u32 } else { 0 }
     }
 
     /// Index of the end.

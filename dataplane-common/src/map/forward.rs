@@ -284,12 +284,11 @@ pub struct NextHopUse {
 pub struct PortEnd {
     /// Interface index of the port.
     pub port: u32,
-    /// Received: the [`crate::PacketEnd`]'s index. Sent: [`SENT`].
+    /// The [`crate::PacketEnd`]'s index.
     pub end: u32,
+    /// Interface index of the port that the frames left through, both counted by one look-up; 0: none.
+    pub out: u32,
 }
-
-/// [`PortEnd::end`]: frames redirected to the port.
-pub const SENT: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -304,7 +303,7 @@ mod tests {
         assert_eq!(size_of::<Learned>(), 8);
         assert_eq!(size_of::<NextHop>(), 20);
         assert_eq!(size_of::<NextHopUse>(), 16);
-        assert_eq!(size_of::<PortEnd>(), 8);
+        assert_eq!(size_of::<PortEnd>(), 12);
     }
 
     #[test]

@@ -8,11 +8,11 @@ use std::marker::PhantomData;
 
 use aya::Ebpf;
 use aya::maps::xdp::XdpMapError;
-use aya::maps::{DevMapHash, HashMap, MapData, PerCpuHashMap};
+use aya::maps::{DevMapHash, HashMap, MapData, PerCpuHashMap, PerCpuValues};
 use dataplane_common::PacketEnd;
 use dataplane_common::map::forward::{
     Arrival, EGRESS, Egress, FORWARD_PORTS, INGRESS, Ingress, Learned, NEXT_HOPS, NextHop, NextHopUse,
-    PORT_ENDS, PortEnd, SENT, STATIONS, Station,
+    PORT_ENDS, PortEnd, STATIONS, Station,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -186,7 +186,7 @@ impl ForwardPorts {
 
 /// Frames by port and by how they ended there.
 pub struct PortEnds {
-    map: PerCpuHashMap<MapData, [u8; 8], u64>,
+    map: PerCpuHashMap<MapData, [u8; size_of::<PortEnd>()], u64>,
 }
 
 /// What the programs counted at one port. Frames since the maps were made.
@@ -215,26 +215,50 @@ impl PortEnds {
             let (key, values) = item.map_err(at(PORT_ENDS))?;
             let key: PortEnd = of_octets(key);
             let total = values.iter().fold(0_u64, |total, value| total.wrapping_add(*value));
-            let port = ports.entry(key.port).or_default();
-            if key.end == SENT {
-                port.sent = total;
-            } else if let Some(end) = port.ends.get_mut(key.end as usize) {
-                *end = total;
+            if let Some(end) = ports.entry(key.port).or_default().ends.get_mut(key.end as usize) {
+                *end = end.wrapping_add(total);
+            }
+            if key.out != 0 {
+                let sent = &mut ports.entry(key.out).or_default().sent;
+                *sent = sent.wrapping_add(total);
             }
         }
         Ok(ports)
     }
 
-    /// Forgets a port: its device is gone, and its index may become another's.
+    /// Forgets a port: its device is gone, and its index may become another's. What other ports received for it stays
+    /// with them.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn forget(&mut self, port: u32) -> Result<(), EbpfError> {
-        let ends = (0..PacketEnd::COUNT as u32).chain([SENT]);
-        for end in ends {
-            gone_is_fine(self.map.remove(&octets(&PortEnd { port, end }))).map_err(at(PORT_ENDS))?;
+        let keys: Vec<[u8; size_of::<PortEnd>()]> =
+            self.map.keys().collect::<Result<_, _>>().map_err(at(PORT_ENDS))?;
+        for octets_of_key in keys {
+            let key: PortEnd = of_octets(octets_of_key);
+            if key.port != port && key.out != port {
+                continue;
+            }
+            if key.port != port {
+                self.keep_received(&key)?;
+            }
+            gone_is_fine(self.map.remove(&octets_of_key)).map_err(at(PORT_ENDS))?;
         }
         Ok(())
+    }
+
+    /// Adds what a pair of ports counted to what its first received for ports that are gone. The programs count no frame
+    /// there, and none for a port that is gone.
+    fn keep_received(&mut self, pair: &PortEnd) -> Result<(), EbpfError> {
+        let kept: [u8; size_of::<PortEnd>()] = octets(&PortEnd { out: 0, ..*pair });
+        let more = self.map.get(&octets(pair), 0).map_err(at(PORT_ENDS))?;
+        let sums = match self.map.get(&kept, 0) {
+            Ok(held) => held.iter().zip(more.iter()).map(|(held, more)| held.wrapping_add(*more)).collect(),
+            Err(aya::maps::MapError::KeyNotFound) => more.iter().copied().collect::<Vec<u64>>(),
+            Err(error) => return Err(at(PORT_ENDS)(error)),
+        };
+        let sums = PerCpuValues::try_from(sums).map_err(|error| at(PORT_ENDS)(error.into()))?;
+        self.map.insert(kept, sums, 0).map_err(at(PORT_ENDS))
     }
 }
 
