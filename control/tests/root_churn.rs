@@ -160,7 +160,7 @@ fn churn_leaves_the_maps_equal_to_the_kernel() {
             took.last()
         );
         assert!(taken > small / 4, "{taken} of {small} small operations changed something");
-        assert!(follower.dumps() > 2, "no event was lost: {} dumps", follower.dumps());
+        assert!(follower.dumps() > 1, "no event was lost: {} dumps", follower.dumps());
         assert!(maps.steps > operations / 20, "{} steps", maps.steps);
     });
 }
