@@ -12,6 +12,9 @@ if [ -n "${QUICK:-}" ]; then options=(--octets 16777216 --runs 5 --routers 16); 
 cargo build --release -p bench -p control --bins --features bench/peers
 target/release/bench --date "$(date -u +%F)" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" \
     "${options[@]}"
+growth=()
+if [ -n "${QUICK:-}" ]; then growth=(--only pipeline --runs 3); fi
+target/release/growth "${growth[@]}"
 
 # The live figures need root; collectors of others are measured where they are installed.
 live=() forward=()

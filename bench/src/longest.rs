@@ -191,7 +191,9 @@ impl Bare {
         addresses.iter().map(|&address| u64::from(self.one(address) != 0)).sum()
     }
 
-    fn one(&self, address: u32) -> u32 {
+    /// The number of the longest prefix of an address; 0: none.
+    #[must_use]
+    pub fn one(&self, address: u32) -> u32 {
         let entry = self.entries[(address >> 8) as usize];
         if entry >> 31 == 0 {
             return entry;

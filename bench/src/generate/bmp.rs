@@ -149,6 +149,18 @@ fn stream(from: IpAddr, to: SocketAddr) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Octets of the session of router `index`: opening, a table of `prefixes`, its end.
+#[must_use]
+pub fn session(index: u32, address: IpAddr, prefixes: &[Prefix]) -> Vec<u8> {
+    let router = Router { index, address, prefixes: prefixes.to_vec() };
+    let mut octets = router.opening();
+    for first in (0..prefixes.len()).step_by(SHARED) {
+        octets.extend(router.announce(first, (first + SHARED).min(prefixes.len())));
+    }
+    octets.extend(bmp::route_monitoring(&router.peer(), &end_of_rib(router.family())));
+    octets
+}
+
 /// One router with one peer.
 #[derive(Debug)]
 struct Router {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
+use wire::bgp::Prefix;
 
 use super::prefix::Prefixes;
 
@@ -178,6 +179,12 @@ impl Population {
         let streams: u64 =
             self.class.iter().map(|class| u64::from(class.exporters) * u64::from(class.domains)).sum();
         within("exporters x domains", streams, 1, MAX_DATAGRAMS.into())
+    }
+
+    /// Prefixes that IPv4 flows lie in.
+    #[must_use]
+    pub fn prefixes(&self) -> Vec<Prefix> {
+        self.announced(false).all().to_vec()
     }
 
     /// Prefixes that are announced; one where no class needs the family.

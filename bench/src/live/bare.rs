@@ -1,7 +1,4 @@
-//! The limit that a pipeline is held against: the same ring, but every offset is known beforehand.
-//!
-//! In: frames of IPv4 without options, UDP, IPFIX with one data set of one 23-field template. Out: the same columns
-//! that a collector fills, without sessions, templates or a sink. It verifies the UDP checksum, as a collector must.
+//! The limit that a pipeline is held against: the same ring, and a loop that knows every offset beforehand.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,21 +10,13 @@ use dataplane::ring::{self, Ring};
 use dataplane::settings::RingSettings;
 use dataplane::source::Source as _;
 use dataplane_common::map::{PORT_UDP, Port, SlotState, Steering};
-use lab::exporter::FIELDS_V4;
 
 use super::collect::Worked;
 use super::stage::{ADDRESS, Offer, Offered, PORT, Stage};
+use crate::bare::Columns;
 
 /// Key of the router hash: one worker takes all, whatever it is.
 pub(super) const KEY: [u8; 16] = *b"a bench of rings";
-/// Ethernet, IPv4 and UDP headers.
-const PAYLOAD: usize = 14 + 20 + 8;
-/// Header of the message and of its set.
-const RECORDS: usize = PAYLOAD + 16 + 4;
-/// Octets of a record.
-const RECORD: usize = 76;
-/// Rows of a batch; then it is thrown away and the next one begins.
-const ROWS: usize = 4_096;
 /// Frames of a turn.
 const BUDGET: u32 = 64;
 /// Without frames for so long after the generator has ended, all have come.
@@ -56,7 +45,7 @@ fn turn(stage: &Stage, ready: &AtomicBool, over: &AtomicBool) -> anyhow::Result<
     let id = stage.receiver_core;
     ensure!(core_affinity::set_for_current(core_affinity::CoreId { id }), "cannot run on core {id}");
     let (_programs, mut ring) = open()?;
-    let mut columns: Vec<Vec<u64>> = FIELDS_V4.iter().map(|_| Vec::with_capacity(2 * ROWS)).collect();
+    let mut columns = Columns::default();
     let mut worked = Worked::default();
     let mut last = Instant::now();
     ready.store(true, Ordering::Release);
@@ -64,17 +53,11 @@ fn turn(stage: &Stage, ready: &AtomicBool, over: &AtomicBool) -> anyhow::Result<
         let began = Instant::now();
         let given = ring.receive(BUDGET, |input| {
             let Input::Frame(frame) = input else { return 0 };
-            worked.records += read(frame, &mut columns);
+            worked.records += columns.take(frame, |_, _| ()) as u64;
             frame.len()
         });
         ring.recycle();
         if given > 0 {
-            if columns.first().is_some_and(|column| column.len() >= ROWS) {
-                columns.iter_mut().for_each(|column| {
-                    std::hint::black_box(&*column);
-                    column.clear();
-                });
-            }
             worked.datagrams += u64::from(given);
             worked.busy_ns += u64::try_from(began.elapsed().as_nanos())?;
             last = Instant::now();
@@ -101,85 +84,4 @@ pub(super) fn open() -> anyhow::Result<(Programs, Ring)> {
     programs.tables.rings.insert(row, 0, ring.descriptor().context("no socket")?)?;
     programs.attach("eth0", Mode::Native)?;
     Ok((programs, ring))
-}
-
-/// Reads every field of every record at its known place. Returns how many records there were.
-#[inline]
-fn read(frame: &[u8], columns: &mut [Vec<u64>]) -> u64 {
-    if frame.len() < RECORDS || !verified(frame) {
-        return 0;
-    }
-    let set = &frame[RECORDS - 4..];
-    // Template sets have nothing to read.
-    if set[0] == 0 {
-        return 0;
-    }
-    let records = set[4..].chunks_exact(RECORD);
-    let count = records.len();
-    let mut at = 0;
-    for (column, field) in columns.iter_mut().zip(&FIELDS_V4) {
-        let body = records.clone();
-        match field.length {
-            1 => column.extend(body.map(|record| u64::from(record[at]))),
-            2 => column.extend(body.map(|record| number::<2>(record, at))),
-            4 => column.extend(body.map(|record| number::<4>(record, at))),
-            _ => column.extend(body.map(|record| number::<8>(record, at))),
-        }
-        at += usize::from(field.length);
-    }
-    count as u64
-}
-
-#[inline]
-fn number<const N: usize>(record: &[u8], at: usize) -> u64 {
-    let mut octets = [0; 8];
-    octets[8 - N..].copy_from_slice(&record[at..at + N]);
-    u64::from_be_bytes(octets)
-}
-
-/// The UDP checksum with its pseudo header (RFC 768), eight octets at a time.
-#[inline]
-fn verified(frame: &[u8]) -> bool {
-    let mut sum = 17 + (frame.len() - 34) as u64;
-    let words = frame[26..].chunks_exact(4);
-    let rest = words.remainder();
-    for word in words {
-        sum += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
-    }
-    let mut last = [0; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    sum += u64::from(u32::from_be_bytes(last));
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum == 0xffff
-}
-
-#[cfg(test)]
-mod tests {
-    use lab::frame::Frame;
-
-    use super::*;
-    use crate::generate::population::{Class, Population};
-    use crate::generate::script::Script;
-
-    #[test]
-    fn the_bare_loop_reads_every_record_and_refuses_a_wrong_checksum() {
-        let class = Class { exporters: 3, ..Class::default() };
-        let population = Population { class: vec![class], datagrams: 30, ..Population::default() };
-        let script = Script::new(&population, 1_700_000_000);
-        let mut columns = vec![Vec::new(); FIELDS_V4.len()];
-        let mut records = 0;
-        for item in &script.items {
-            let mut frame = Frame::udp(item.source, "10.73.0.1:4739".parse().unwrap(), &item.octets).octets();
-            records += read(&frame, &mut columns);
-            frame[60] ^= 1;
-            assert_eq!(read(&frame, &mut columns), 0);
-        }
-        let counts = script.counts(script.items.len() as u64);
-        assert_eq!(records, counts[0].records);
-        assert!(columns.iter().all(|column| column.len() as u64 == records));
-        // ipVersion, the seventeenth field, is 4 in every record.
-        assert!(columns[16].iter().all(|version| *version == 4));
-    }
 }
