@@ -33,7 +33,7 @@ for target in "${targets[@]}"; do
     used=$(awk '$1 == "processor" {n += $2} END {print int(n)}' "$folder/log" 2>/dev/null || echo 0)
     limit=$((used + seconds))
     while [ "$used" -lt "$limit" ]; do
-        if ! { time nice -n "${NICE:-19}" "$out"/build/*/release/"$target" -max_total_time=60 -timeout=2 -rss_limit_mb=512 \
+        if ! { time nice -n "${NICE:-19}" "$out"/build/*/release/"$target" -max_total_time=60 -timeout=30 -rss_limit_mb=512 \
             -max_len=8192 -print_final_stats=1 -artifact_prefix="$folder/" "$folder/corpus" "wire/fuzz/seeds/$target"; } \
             >>"$folder/log" 2>&1; then
             echo "$target: a find, see $folder" >&2
