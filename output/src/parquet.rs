@@ -6,7 +6,9 @@ use std::path::Path;
 
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, ZstdLevel};
-use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use ::parquet::schema::types::ColumnPath;
+use arrow_schema::{DataType, Field, Schema};
 use collector::Now;
 use collector::ledger::Kind;
 use collector::outlet::Lease;
@@ -87,7 +89,8 @@ impl Sink for ParquetFiles {
             }
             let refused = |path: &Path, source| SinkError::Parquet { path: path.to_owned(), source };
             let open = self.files.get(kind, batch.worker, |file, path| {
-                let writer = ArrowWriter::try_new(file, columns.schema(), Some(properties()));
+                let writer =
+                    ArrowWriter::try_new(file, columns.schema(), Some(properties(&columns.schema())));
                 writer.map(|writer| (writer, 0)).map_err(|source| refused(path, source))
             });
             let done = open.and_then(|open| {
@@ -121,11 +124,30 @@ impl Sink for ParquetFiles {
     }
 }
 
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
+/// Numbers are written as they are: of counters and times nearly every one is new, and a dictionary of them costs more
+/// than all the rest. Words and addresses have dictionaries.
+fn properties(schema: &Schema) -> WriterProperties {
+    let mut numbers = Vec::new();
+    schema.fields().iter().for_each(|field| find_numbers(field, &mut Vec::new(), &mut numbers));
+    let builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
+    numbers
+        .into_iter()
+        .fold(builder, |builder, path| builder.set_column_dictionary_enabled(path, false))
         .build()
+}
+
+/// The paths of all columns of numbers in a field.
+fn find_numbers(field: &Field, above: &mut Vec<String>, found: &mut Vec<ColumnPath>) {
+    above.push(field.name().clone());
+    if let DataType::Struct(inner) = field.data_type() {
+        inner.iter().for_each(|field| find_numbers(field, above, found));
+    } else if field.data_type().is_primitive() {
+        found.push(ColumnPath::new(above.clone()));
+    }
+    above.pop();
 }
 
 /// Writes the footer; only with it are the rows of a file written. A file that cannot get one is removed.

@@ -2,7 +2,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "most types share one form")]
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use arrow_array::ArrayRef;
 use collector::batch::Values;
@@ -21,8 +21,7 @@ pub(crate) fn array(lease: &Lease, at: usize, data_type: DataType) -> Option<Arr
         DataType::Ipv4Address => {
             let Values::Fixed4(values) = lease.values.get(at)? else { return None };
             Some(column.texts(|row, text| {
-                let address = values.get(row).copied().map_or(Ipv4Addr::UNSPECIFIED, Ipv4Addr::from_bits);
-                let _ = write!(text, "{address}");
+                write_v4(text, values.get(row).copied().unwrap_or_default().to_be_bytes());
             }))
         }
         DataType::Ipv6Address => Some(addresses(lease, at)),
@@ -48,11 +47,21 @@ pub(crate) fn addresses(lease: &Lease, at: usize) -> ArrayRef {
 /// Sixteen octets as records write an address.
 pub(crate) fn write_address(text: &mut String, octets: [u8; 16]) {
     let address = Ipv6Addr::from(octets);
-    // Writing into memory cannot fail.
-    let _ = match address.to_ipv4_mapped() {
-        Some(address) => write!(text, "{address}"),
-        None => write!(text, "{address}"),
-    };
+    match address.to_ipv4_mapped() {
+        Some(address) => write_v4(text, address.octets()),
+        // Writing into memory cannot fail.
+        None => drop(write!(text, "{address}")),
+    }
+}
+
+/// Four octets as an address, without a formatter: there are several in every row.
+fn write_v4(text: &mut String, octets: [u8; 4]) {
+    for (nth, octet) in octets.into_iter().enumerate() {
+        if nth > 0 {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
 }
 
 /// A stored number as the JSON value of its element.
