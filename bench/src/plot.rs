@@ -4,12 +4,12 @@ use serde_json::Value;
 use svg::Document;
 use svg::node::element::{Rectangle, Text};
 
-/// What a row may be measured at; each is part of a bar's name.
-const PARAMETERS: [&str; 5] = ["exporters", "templates", "routes", "octets", "workers"];
+/// What a row may be measured at. A bar is named after those in which it differs from the first one.
+const PARAMETERS: [&str; 6] = ["block", "exporters", "templates", "routes", "octets", "workers"];
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 900.0;
 /// Left of the bars: their names.
-const NAMES: f64 = 300.0;
+const NAMES: f64 = 420.0;
 /// Right of the bars: their values.
 const VALUES: f64 = 110.0;
 const TITLE: f64 = 40.0;
@@ -39,11 +39,21 @@ pub fn pictures(rows: &[Value]) -> Vec<(String, Document)> {
 /// Ours once for each set of parameters, and every peer.
 fn bars(rows: &[&Value]) -> Vec<Bar> {
     let mut bars: Vec<Bar> = Vec::new();
+    let named = |row: &Value, name: &str| {
+        let text = row[name].as_str().map(str::to_owned);
+        text.or_else(|| row[name].as_u64().map(|value| format!("{} {name}", grouped(value))))
+    };
     for row in rows {
-        let at: Vec<String> = PARAMETERS
-            .iter()
-            .filter_map(|name| row[*name].as_u64().map(|value| format!("{} {name}", grouped(value))))
-            .collect();
+        let all = PARAMETERS.iter().filter_map(|name| Some((*name, named(row, name)?)));
+        let all: Vec<(&str, String)> = all.collect();
+        let differs =
+            |(name, _): &&(&str, String)| rows.first().is_some_and(|first| first[*name] != row[*name]);
+        let different: Vec<&str> = all.iter().filter(differs).map(|(_, text)| text.as_str()).collect();
+        let at = if different.is_empty() {
+            all.iter().map(|(_, text)| text.as_str()).collect()
+        } else {
+            different
+        };
         let ours = if at.is_empty() { "Millrace".to_owned() } else { at.join(", ") };
         // A row of growth is held against the smallest of its own.
         let peer = row["peer_name"].as_str().filter(|_| at.is_empty());
@@ -131,14 +141,14 @@ mod tests {
         let rows = [
             json!({"name": "a", "unit": "x/s", "ours": 3e6, "peer": 1e6, "peer_name": "p"}),
             json!({"name": "a", "unit": "x/s", "ours": 3e6, "peer": 2e6, "peer_name": "q"}),
-            json!({"name": "b", "unit": "ns", "ours": 7.0, "peer": 7.0, "peer_name": "x", "exporters": 10}),
-            json!({"name": "b", "unit": "ns", "ours": 9.0, "peer": 7.0, "peer_name": "x", "exporters": 10_000}),
+            json!({"name": "b", "unit": "ns", "ours": 7.0, "peer": 7.0, "peer_name": "x", "exporters": 10, "workers": 1}),
+            json!({"name": "b", "unit": "ns", "ours": 9.0, "peer": 7.0, "peer_name": "x", "exporters": 10_000, "workers": 1}),
         ];
         let names = |of: &[Value]| -> Vec<String> {
             bars(&of.iter().collect::<Vec<_>>()).into_iter().map(|bar| bar.name).collect()
         };
         assert_eq!(names(&rows[..2]), ["Millrace", "p", "q"]);
-        assert_eq!(names(&rows[2..]), ["10 exporters", "10,000 exporters"]);
+        assert_eq!(names(&rows[2..]), ["10 exporters, 1 workers", "10,000 exporters"]);
         let pictures = pictures(&rows);
         assert_eq!(pictures.len(), 2);
         let text = pictures[0].1.to_string();
