@@ -1,7 +1,15 @@
 //! Path attributes: the octets of an attribute field in, flags, codes and typed values out. A value is either
 //! well-formed by its own RFC or an error; what an error is worth is said in `verdict`.
 
+pub mod code;
+mod value;
+
+pub use code::attribute_name;
+pub use value::{Aggregator, AttrSet, Origin, Value};
+
 use core::net::Ipv4Addr;
+
+use value::aigp;
 
 use crate::bgp::bgpsec::BgpsecPath;
 use crate::bgp::community::{
@@ -25,42 +33,6 @@ pub const TRANSITIVE: u8 = 0x40;
 pub const PARTIAL: u8 = 0x20;
 /// Flag: the length has 2 octets.
 pub const EXTENDED_LENGTH: u8 = 0x10;
-
-/// Attribute codes (IANA "BGP Path Attributes"). Those that are not here keep their octets: the deprecated ones, which
-/// no router sends (11-13, 19-21, 28, 30, 31), and 39, 41 and 42, whose drafts still change.
-pub mod code {
-    #![expect(missing_docs, reason = "the registry's names say it")]
-    pub const ORIGIN: u8 = 1;
-    pub const AS_PATH: u8 = 2;
-    pub const NEXT_HOP: u8 = 3;
-    pub const MULTI_EXIT_DISC: u8 = 4;
-    pub const LOCAL_PREF: u8 = 5;
-    pub const ATOMIC_AGGREGATE: u8 = 6;
-    pub const AGGREGATOR: u8 = 7;
-    pub const COMMUNITIES: u8 = 8;
-    pub const ORIGINATOR_ID: u8 = 9;
-    pub const CLUSTER_LIST: u8 = 10;
-    pub const MP_REACH: u8 = 14;
-    pub const MP_UNREACH: u8 = 15;
-    pub const EXTENDED_COMMUNITIES: u8 = 16;
-    pub const AS4_PATH: u8 = 17;
-    pub const AS4_AGGREGATOR: u8 = 18;
-    pub const PMSI_TUNNEL: u8 = 22;
-    pub const TUNNEL_ENCAPSULATION: u8 = 23;
-    pub const TRAFFIC_ENGINEERING: u8 = 24;
-    pub const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
-    pub const AIGP: u8 = 26;
-    pub const PE_DISTINGUISHER_LABELS: u8 = 27;
-    pub const BGP_LS: u8 = 29;
-    pub const LARGE_COMMUNITIES: u8 = 32;
-    pub const BGPSEC_PATH: u8 = 33;
-    pub const ONLY_TO_CUSTOMER: u8 = 35;
-    pub const D_PATH: u8 = 36;
-    pub const SFP: u8 = 37;
-    pub const BFD_DISCRIMINATOR: u8 = 38;
-    pub const PREFIX_SID: u8 = 40;
-    pub const ATTR_SET: u8 = 128;
-}
 
 /// One attribute as sent (RFC 4271 section 4.3).
 ///
@@ -111,73 +83,6 @@ fn parse<'a>(cursor: &mut Cursor<'a>) -> Result<Attribute<'a>, Malformed> {
     let length =
         if flags & EXTENDED_LENGTH == 0 { usize::from(cursor.u8()?) } else { usize::from(cursor.u16()?) };
     Ok(Attribute { flags, code, value: cursor.split(length)? })
-}
-
-/// An attribute's value.
-#[derive(Debug, Clone, Copy)]
-pub enum Value<'a> {
-    /// ORIGIN.
-    Origin(Origin),
-    /// `AS_PATH`.
-    AsPath(AsPath<'a>),
-    /// `NEXT_HOP`.
-    NextHop(Ipv4Addr),
-    /// `MULTI_EXIT_DISC`.
-    MultiExitDisc(u32),
-    /// `LOCAL_PREF`.
-    LocalPref(u32),
-    /// `ATOMIC_AGGREGATE`.
-    AtomicAggregate,
-    /// AGGREGATOR.
-    Aggregator(Aggregator),
-    /// COMMUNITIES.
-    Communities(Communities<'a>),
-    /// `ORIGINATOR_ID`.
-    OriginatorId(Ipv4Addr),
-    /// `CLUSTER_LIST`.
-    ClusterList(ClusterList<'a>),
-    /// `MP_REACH_NLRI`.
-    MpReach(MpReach<'a>),
-    /// `MP_UNREACH_NLRI`.
-    MpUnreach(MpUnreach<'a>),
-    /// EXTENDED COMMUNITIES.
-    ExtendedCommunities(ExtendedCommunities<'a>),
-    /// `AS4_PATH`.
-    As4Path(AsPath<'a>),
-    /// `AS4_AGGREGATOR`.
-    As4Aggregator(Aggregator),
-    /// IPv6 EXTENDED COMMUNITIES.
-    Ipv6ExtendedCommunities(Ipv6ExtendedCommunities<'a>),
-    /// AIGP: the metric of its first TLV of type 1; nothing if it has none (RFC 7311 section 3).
-    Aigp(Option<u64>),
-    /// `LARGE_COMMUNITY`.
-    LargeCommunities(LargeCommunities<'a>),
-    /// `PMSI_TUNNEL`.
-    PmsiTunnel(PmsiTunnel<'a>),
-    /// Tunnel encapsulation: SR policies travel in it.
-    Tunnels(Tunnels<'a>),
-    /// BGP-LS: what is known of the node, link or prefix.
-    LinkState(LsTlvs<'a>),
-    /// BGP Prefix-SID: MPLS and SRv6 segments.
-    PrefixSid(PrefixSid<'a>),
-    /// `ATTR_SET`: the attributes of a customer's route.
-    AttrSet(AttrSet<'a>),
-    /// BFD discriminator: mode and discriminator (RFC 9026 section 3.1.6).
-    BfdDiscriminator(u8, u32),
-    /// Traffic engineering: what the links towards the routes can do.
-    Engineering(Descriptors<'a>),
-    /// PE distinguisher labels.
-    PeLabels(PeLabels<'a>),
-    /// `BGPsec_PATH`: the signed path.
-    BgpsecPath(BgpsecPath<'a>),
-    /// D-PATH: the domains passed.
-    DomainPath(DomainPath<'a>),
-    /// SFP: the functions of a service path.
-    ServicePath(ServicePath<'a>),
-    /// OTC: only to customers, from this AS (RFC 9234).
-    OnlyToCustomer(u32),
-    /// Any other attribute, or a malformed one: its octets.
-    Other(&'a [u8]),
 }
 
 impl<'a> Attribute<'a> {
@@ -272,141 +177,6 @@ impl<'a> Attribute<'a> {
         let octets = octets.try_into().map_err(|_| self.value.malformed(Reason::BadLength, octets.len()))?;
         Ok(u32::from_be_bytes(octets))
     }
-}
-
-/// Where a route came from (RFC 4271 section 5.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// 0.
-    Igp,
-    /// 1.
-    Egp,
-    /// 2.
-    Incomplete,
-}
-
-impl Origin {
-    fn parse(value: Cursor<'_>) -> Result<Self, Malformed> {
-        match value.rest() {
-            [0] => Ok(Self::Igp),
-            [1] => Ok(Self::Egp),
-            [2] => Ok(Self::Incomplete),
-            [_] => Err(value.malformed(Reason::BadValue, 1)),
-            octets => Err(value.malformed(Reason::BadLength, octets.len())),
-        }
-    }
-
-    /// The name that records use.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Igp => "igp",
-            Self::Egp => "egp",
-            Self::Incomplete => "incomplete",
-        }
-    }
-}
-
-/// Who aggregated a route (RFC 4271 section 5.1.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Aggregator {
-    /// Its AS.
-    pub autonomous_system: u32,
-    /// Its address.
-    pub address: Ipv4Addr,
-}
-
-impl Aggregator {
-    fn parse(mut value: Cursor<'_>, width: AsWidth) -> Result<Self, Malformed> {
-        if value.remaining() != width.octets() + 4 {
-            return Err(value.malformed(Reason::BadLength, value.remaining()));
-        }
-        let autonomous_system = match width {
-            AsWidth::Two => u32::from(value.u16()?),
-            AsWidth::Four => value.u32()?,
-        };
-        Ok(Self { autonomous_system, address: Ipv4Addr::from_bits(value.u32()?) })
-    }
-}
-
-/// The attributes of a customer's route, carried through a provider (RFC 6368 section 5).
-#[derive(Debug, Clone, Copy)]
-pub struct AttrSet<'a> {
-    /// The customer's AS.
-    pub origin_as: u32,
-    /// The attributes; their AS numbers have 4 octets.
-    pub attributes: Attributes<'a>,
-}
-
-impl<'a> AttrSet<'a> {
-    fn parse(mut value: Cursor<'a>) -> Result<Self, Malformed> {
-        let origin_as = value.u32()?;
-        let attributes = Attributes::new(value);
-        { attributes }.try_for_each(|attribute| attribute.map(|_| ()))?;
-        Ok(Self { origin_as, attributes })
-    }
-}
-
-fn aigp(mut value: Cursor<'_>) -> Result<Option<u64>, Malformed> {
-    let mut metric = None;
-    while !value.is_empty() {
-        let place = value;
-        let kind = value.u8()?;
-        let length = usize::from(value.u16()?);
-        let Some(length) = length.checked_sub(3) else {
-            return Err(place.malformed(Reason::BadLength, 3));
-        };
-        let mut inner = value.split(length)?;
-        if kind == 1 && metric.is_none() {
-            if length != 8 {
-                return Err(place.malformed(Reason::BadLength, 3));
-            }
-            metric = Some(inner.u64()?);
-            // The largest metric is none that a sum can reach (RFC 7311 section 3.2).
-            if metric == Some(u64::MAX) {
-                return Err(place.malformed(Reason::BadValue, 11));
-            }
-        }
-    }
-    Ok(metric)
-}
-
-/// Attribute codes by name.
-#[must_use]
-pub const fn attribute_name(code: u8) -> Option<&'static str> {
-    Some(match code {
-        code::ORIGIN => "ORIGIN",
-        code::AS_PATH => "AS_PATH",
-        code::NEXT_HOP => "NEXT_HOP",
-        code::MULTI_EXIT_DISC => "MULTI_EXIT_DISC",
-        code::LOCAL_PREF => "LOCAL_PREF",
-        code::ATOMIC_AGGREGATE => "ATOMIC_AGGREGATE",
-        code::AGGREGATOR => "AGGREGATOR",
-        code::COMMUNITIES => "COMMUNITIES",
-        code::ORIGINATOR_ID => "ORIGINATOR_ID",
-        code::CLUSTER_LIST => "CLUSTER_LIST",
-        code::MP_REACH => "MP_REACH_NLRI",
-        code::MP_UNREACH => "MP_UNREACH_NLRI",
-        code::EXTENDED_COMMUNITIES => "EXTENDED_COMMUNITIES",
-        code::AS4_PATH => "AS4_PATH",
-        code::AS4_AGGREGATOR => "AS4_AGGREGATOR",
-        code::PMSI_TUNNEL => "PMSI_TUNNEL",
-        code::TUNNEL_ENCAPSULATION => "TUNNEL_ENCAPSULATION",
-        code::TRAFFIC_ENGINEERING => "TRAFFIC_ENGINEERING",
-        code::IPV6_EXTENDED_COMMUNITIES => "IPV6_EXTENDED_COMMUNITIES",
-        code::AIGP => "AIGP",
-        code::PE_DISTINGUISHER_LABELS => "PE_DISTINGUISHER_LABELS",
-        code::BGP_LS => "BGP-LS",
-        code::LARGE_COMMUNITIES => "LARGE_COMMUNITY",
-        code::BGPSEC_PATH => "BGPsec_PATH",
-        code::ONLY_TO_CUSTOMER => "OTC",
-        code::D_PATH => "D-PATH",
-        code::SFP => "SFP",
-        code::BFD_DISCRIMINATOR => "BFD_DISCRIMINATOR",
-        code::PREFIX_SID => "PREFIX_SID",
-        code::ATTR_SET => "ATTR_SET",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
