@@ -83,6 +83,7 @@ VM_SECONDS=600 step "5,000 operations on them on kernel 6.1 (virtual machine)" i
 step "forwarding on kernel 6.1 (virtual machine)" in_vm root_forward
 step "the program of a dump on kernel 6.1 (virtual machine)" in_vm root_dump a_program
 step "legs of bonds beside the bonding driver on kernel 6.1 (virtual machine)" in_vm root_bond
+VM_CARD=1 step "a card that hashes on kernel 6.1 (virtual machine)" in_vm root_card
 step "rules and rates on kernel 6.1 (virtual machine)" in_vm root_rules
 step "VLAN, bond and VRF devices on kernel 6.1 (virtual machine)" in_vm root_forward_live the_kernels_own
 

@@ -9,6 +9,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/env.sh"
 cache=$here/../target/vm
 modules=(veth 8021q bonding vrf dummy bridge sch_netem)
+# With VM_CARD set there is a card, connected to nothing, whose driver hashes what it receives.
+card=(-nic none)
+if [ -n "${VM_CARD:-}" ]; then
+    modules+=(virtio_pci virtio_net)
+    card=(-netdev hubport,id=hub,hubid=0 -device virtio-net-pci,netdev=hub,mq=on,rss=on,hash=on)
+fi
 [ $# -ge 1 ] || {
     sed -n '3s/^# *//p' "${BASH_SOURCE[0]}" >&2
     exit 2
@@ -80,7 +86,7 @@ trap 'rm -rf "$disk" "$disk.cpio" "$disk.log"' EXIT
 
 # tcg: a nested machine may offer KVM and hang in it. Its timer may come late on a busy host, which is no fault of the
 # kernel's: it need not check.
-timeout "${VM_SECONDS:-300}" qemu-system-x86_64 -accel tcg -cpu max -m 1536 -smp 2 -nographic -nic none -no-reboot \
+timeout "${VM_SECONDS:-300}" qemu-system-x86_64 -accel tcg -cpu max -m 1536 -smp 2 -nographic "${card[@]}" -no-reboot \
     -kernel "$cache/kernel/boot/vmlinuz-$kernel" -initrd "$disk.cpio" -append "console=ttyS0 quiet panic=-1 no_timer_check" \
     </dev/null 2>&1 | tr -d '\r' | sed '1,/^Booting from ROM/d; s/^\x1bc\x1b\[?7l\x1b\[2J//' | tee "$disk.log" | grep -v '^vm: status ' || true
 status=$(sed -n 's/^vm: status \([0-9]*\)$/\1/p' "$disk.log" | tail -1)

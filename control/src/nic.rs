@@ -1,7 +1,10 @@
 //! A device of this host: driver, RX queues, MTU, state, as `/sys/class/net` says. Changes nothing.
 
-pub mod setup;
+mod program;
 mod rss;
+mod ntuple;
+pub mod setup;
+pub mod plan;
 
 use std::fs;
 use std::path::{Path, PathBuf};

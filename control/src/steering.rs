@@ -3,8 +3,13 @@
 //! The table is a function of N alone, so boxes with one N agree, and it is built so that one more slot takes
 //! its share from the fullest slots and moves nothing else.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use dataplane_common::map::{SlotState, Steering};
 use dataplane_common::{BUCKETS, MAX_SLOTS, bucket, router_hash};
+
+use crate::config::{Config, sixteen};
 
 /// Slot of each bucket for `slots` slots (1 to 64). From N to N + 1 at most one bucket in N + 1 moves, all of
 /// them to the new slot; no slot has over one bucket more than another.
@@ -39,6 +44,19 @@ pub fn table(slots: u32, workers: u32, state: SlotState) -> Steering {
         *entry = state as u8;
     }
     table
+}
+
+/// The receive queue, of `queues`, on which datagrams of each configured source address best come: that of the same
+/// number as the worker that owns its slot among `workers`. Addresses whose slot has no owner here have none.
+#[must_use]
+pub fn own_queues(config: &Config, key: [u8; 16], workers: u32, queues: u32) -> BTreeMap<IpAddr, u32> {
+    let table = table(config.slots(), workers, SlotState::Millrace);
+    let sources = config.rule_sources().into_iter();
+    let own = sources.filter_map(|source| {
+        let slot = slot_of(&table, config.steering.router_of(sixteen(source)), key)?;
+        (slot < workers).then_some((source, slot % queues.max(1)))
+    });
+    own.collect()
 }
 
 /// The slot of a router's 16 octets.
@@ -78,6 +96,33 @@ mod tests {
         assert_eq!(table.states[..5], [1, 1, 0, 0, 0]);
         let slots: std::collections::BTreeSet<u8> = table.slots.iter().copied().collect();
         assert_eq!(slots, [0, 1, 2, 3].into());
+    }
+
+    #[test]
+    fn a_configured_address_has_the_queue_of_its_worker() {
+        let text = "workers = [0, 1, 2]\n[[exporters.allow]]\nsource = \"192.0.2.0/24\"\n\
+            [[exporters.allow]]\nsource = \"192.0.2.1\"\n[[exporters.allow]]\nsource = \"2001:db8::1\"\n\
+            [[exporters.sampling]]\nrouter = \"192.0.2.2\"\nrate = 10\n\
+            [[steering.alias]]\naddress = \"192.0.2.3\"\nrouter = \"192.0.2.1\"\n\
+            [[listen]]\nprotocol = \"ipfix\"\naddress = \"::\"\nport = 4739\n";
+        let key = [7; 16];
+        let config = Config::parse(text).unwrap();
+        let queues = own_queues(&config, key, 3, 8);
+        let hosts: Vec<String> = queues.keys().map(ToString::to_string).collect();
+        assert_eq!(hosts, ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"]);
+        let table = table(3, 3, SlotState::Millrace);
+        for (source, queue) in &queues {
+            let router =
+                if source.to_string() == "192.0.2.3" { "192.0.2.1".parse().unwrap() } else { *source };
+            assert_eq!(slot_of(&table, sixteen(router), key), Some(*queue), "{source}");
+        }
+        // Fewer queues than workers are shared; slots of others have none.
+        assert!(own_queues(&config, key, 3, 2).iter().all(|(source, queue)| *queue == queues[source] % 2));
+        let mut elsewhere = config.clone();
+        elsewhere.steering.slots = 64;
+        assert!(own_queues(&elsewhere, key, 1, 8).values().all(|queue| *queue == 0));
+        elsewhere.limits.max_ntuple_rules = 1;
+        assert_eq!(elsewhere.rule_sources().len(), 1);
     }
 
     proptest::proptest! {

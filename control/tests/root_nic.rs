@@ -16,7 +16,7 @@ use running::{Instance, inside, ip, signal};
 use rustix::process::Signal;
 
 const CONFIG: &str = "mode = \"native\"\nworkers = [0]\ndevices = [\"port0\", \"one0\"]\n\
-    [nic]\nqueues = 2\nrx_vlan_off = true\nrss_by_source = true\n[metrics]\nlisten = \"127.0.0.1:9810\"\n\
+    [[exporters.allow]]\nsource = \"10.0.0.2\"\n[nic]\nqueues = 2\nrx_vlan_off = true\nrss_by_source = true\nntuple_by_slot = true\n[metrics]\nlisten = \"127.0.0.1:9810\"\n\
     [[listen]]\nprotocol = \"ipfix\"\naddress = \"::\"\nport = 4739\n";
 
 /// Receive queues of a device, and whether its tags are taken off.
@@ -73,13 +73,11 @@ fn queues_and_offloads_are_set_and_set_back() {
     let queues: Vec<_> =
         devices.iter().map(|device| (&device["device"], &device["queues"], &device["rings"])).collect();
     assert_eq!(queues[0], (&"port0".into(), &2.into(), &2.into()));
-    // A veth hashes nothing: that is said once a device, and everything goes on.
-    assert_eq!(
-        instance.log().matches("does not let nic.rss_by_source be set").count(),
-        2,
-        "{}",
-        instance.log()
-    );
+    // A veth hashes nothing and has no rules: that is said once a device, and everything goes on.
+    for key in ["rss_by_source", "ntuple_by_slot"] {
+        let line = format!("does not let nic.{key} be set");
+        assert_eq!(instance.log().matches(&line).count(), 2, "{}", instance.log());
+    }
     let ended = instance.stop();
     assert_eq!((ended.status, ended.pinned), (0, 0), "{}", instance.log());
     assert_eq!((now(&topology, "port0"), now(&topology, "one0")), ((1, true), (1, true)));
@@ -91,6 +89,7 @@ fn queues_and_offloads_are_set_and_set_back() {
     assert!(plan.contains("nic.queues: 1, as it is"), "{plan}");
     assert!(plan.contains("nic.rx_vlan_off: rxvlan goes off, until the stop"), "{plan}");
     assert!(plan.contains("nic.rss_by_source: its driver does not tell of udp4"), "{plan}");
+    assert!(plan.contains("nic.ntuple_by_slot: its driver does not tell of rules"), "{plan}");
     assert_eq!(now(&topology, "port0"), (1, true), "{}", file.display());
 
     // Everything is killed at once: the next instance knows what was there before the first.

@@ -10,7 +10,7 @@ use super::{DEFAULT_CONFIG, Failure};
 use crate::config::{Config, Mode};
 use crate::host;
 use crate::kernel::{KernelState, Link, Shape, dump};
-use crate::nic::{Nic, setup};
+use crate::nic::{Nic, plan};
 use crate::process::{dataplane, privilege};
 use crate::reconcile::desired;
 
@@ -146,7 +146,7 @@ fn device(plan: &mut Plan, config: &Config, kernel: &KernelState, nic: &Nic) {
     if config.mode != Mode::Socket {
         plan.say(format_args!("  {rings} ring(s), one a queue and worker"));
     }
-    for line in setup::plan(&config.nic, name, nic.index) {
+    for line in plan::plan(&config.nic, config.rule_sources().len(), name, nic.index) {
         plan.say(format_args!("  {line}"));
     }
     if config.forward_devices().any(|device| device == name) && config.forwards() {

@@ -124,6 +124,8 @@ limits! {
     max_policers: u32 = 4_096, 2..=65_536;
     /// Sources with a policer's bucket of their own; the idlest make way.
     max_policed_sources: u32 = 65_536, 1..=16_777_216;
+    /// Rules in each card for addresses of exporters.
+    max_ntuple_rules: usize = 1_024, 0..=65_536;
     /// (port, end of a frame) pairs that are counted.
     max_port_ends: u32 = 32_768, 1..=1_048_576;
 }

@@ -1,8 +1,11 @@
 //! `[nic]`: what the cards of `devices` are set to while Millrace runs.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use serde::Deserialize;
 
-use super::{ConfigError, range};
+use super::{Config, ConfigError, range};
 
 /// `[nic]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -14,6 +17,22 @@ pub struct Nic {
     pub rx_vlan_off: bool,
     /// Choose the queue of a datagram by its source address alone.
     pub rss_by_source: bool,
+    /// Give the card a rule for each configured exporter: its datagrams come on the queue of its worker.
+    pub ntuple_by_slot: bool,
+}
+
+impl Config {
+    /// Addresses of which datagrams are expected by name: what a card can have a rule for, at most
+    /// `limits.max_ntuple_rules`.
+    #[must_use]
+    pub fn rule_sources(&self) -> BTreeSet<IpAddr> {
+        let allowed = self.exporters.allow.iter().map(|allowed| allowed.source);
+        let aliases = self.steering.alias.iter().map(|alias| alias.address);
+        let hosts = allowed.chain(aliases).filter(super::Network::is_host).map(|network| network.address);
+        let sampling = self.exporters.sampling.iter().map(|sampling| sampling.router);
+        let all: BTreeSet<IpAddr> = hosts.chain(sampling).map(|address| address.to_canonical()).collect();
+        all.into_iter().take(self.limits.max_ntuple_rules).collect()
+    }
 }
 
 impl Nic {

@@ -126,6 +126,13 @@ impl Steering {
 }
 
 impl Steering {
+    /// The address that XDP steers by, for a source address (16 octets): an exact alias goes before the longest prefix.
+    #[must_use]
+    pub fn router_of(&self, source: [u8; 16]) -> [u8; 16] {
+        let exact = self.exact_aliases().into_iter().find(|(address, _)| *address == source);
+        exact.map_or_else(|| self.by_prefix(source), |(_, router)| router)
+    }
+
     /// The address that XDP steers by, for a router as workers know it (16 octets): they apply exact aliases, XDP
     /// prefixes as well.
     #[must_use]
@@ -133,6 +140,10 @@ impl Steering {
         if self.alias.iter().any(|alias| alias.address.is_host() && sixteen(alias.router) == router) {
             return router;
         }
+        self.by_prefix(router)
+    }
+
+    fn by_prefix(&self, router: [u8; 16]) -> [u8; 16] {
         let covers = |(network, bits, _): &&([u8; 16], u8, [u8; 16])| {
             let differ = u128::from_be_bytes(*network) ^ u128::from_be_bytes(router);
             differ.checked_shr(128 - u32::from(*bits)).unwrap_or(0) == 0
@@ -191,6 +202,13 @@ mod tests {
         assert_eq!(by("192.0.2.66"), "10.0.0.2");
         assert_eq!(by("192.0.2.65"), "192.0.2.65");
         assert_eq!(by("2001:db8::1"), "10.0.0.3");
+        let of = |text: &str| {
+            let octets = steering.router_of(sixteen(text.parse().unwrap()));
+            dataplane_common::address_of(octets).to_string()
+        };
+        assert_eq!(of("10.9.9.9"), "192.0.2.65");
+        assert_eq!(of("192.0.2.65"), "10.0.0.2");
+        assert_eq!(of("10.9.9.8"), "10.0.0.3");
     }
 
     #[test]

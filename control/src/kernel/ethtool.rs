@@ -13,6 +13,8 @@ use super::generic::{Command, Family, attributes, nested, number, text, value};
 pub const GRO: &str = "rx-gro";
 /// The card takes VLAN tags off before XDP sees the frame.
 pub const RX_VLAN: &str = "rx-vlan-hw-parse";
+/// The card has rules that name a queue.
+pub const NTUPLE: &str = "rx-ntuple-filter";
 
 /// `ETHTOOL_MSG_FEATURES_GET`, `_SET`.
 const FEATURES: [u8; 2] = [11, 12];

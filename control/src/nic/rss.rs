@@ -1,15 +1,16 @@
 //! Which fields of a packet a card hashes to choose a receive queue, read and set by the program `ethtool`.
 //!
-//! In: a device and a kind of flow. Out: letters of `ethtool -N DEV rx-flow-hash KIND LETTERS`. The kernel has netlink for
-//! it since 6.17 only, and a system call with pointers before: the program knows both.
+//! In: a device and a kind of flow. Out: letters of `ethtool -N DEV rx-flow-hash KIND LETTERS`.
 
 use std::io;
-use std::process::{Command, Stdio};
+
+use super::program;
 
 /// Kinds of flows that telemetry is.
 pub(super) const KINDS: [&str; 2] = ["udp4", "udp6"];
-/// The source address alone: what keeps a router on one queue.
-pub(super) const SOURCE: &str = "s";
+/// What keeps a router on one queue, the best first: the source address alone; both addresses, where a driver leaves it
+/// at that (`virtio_net`) and routers send to one address of this host.
+pub(super) const BY_SOURCE: [&str; 2] = ["s", "sd"];
 
 /// What `ethtool` writes for each letter (`unparse_rxfhashopts` of ethtool 6.1).
 const FIELDS: [(&str, char); 7] = [
@@ -27,7 +28,7 @@ const FIELDS: [(&str, char); 7] = [
 /// # Errors
 /// What the program says: mostly that the driver cannot.
 pub(super) fn read(device: &str, kind: &str) -> io::Result<String> {
-    let text = ethtool(&["-n", device, "rx-flow-hash", kind])?;
+    let text = program::read(&["-n", device, "rx-flow-hash", kind])?;
     letters(&text).ok_or_else(|| io::Error::other(format!("ethtool says of {kind}: {}", text.trim())))
 }
 
@@ -36,7 +37,7 @@ pub(super) fn read(device: &str, kind: &str) -> io::Result<String> {
 /// # Errors
 /// As [`read`].
 pub(super) fn set(device: &str, kind: &str, fields: &str) -> io::Result<()> {
-    ethtool(&["-N", device, "rx-flow-hash", kind, fields]).map(drop)
+    program::change(&["-N", device, "rx-flow-hash", kind, fields])
 }
 
 /// Letters of the fields that the text lists; `None`: it lists none that can be set.
@@ -46,15 +47,6 @@ fn letters(text: &str) -> Option<String> {
         lines.filter_map(|line| FIELDS.iter().find(|(field, _)| *field == line).map(|(_, letter)| letter));
     let letters: String = found.collect();
     (!letters.is_empty()).then_some(letters)
-}
-
-fn ethtool(words: &[&str]) -> io::Result<String> {
-    let output = Command::new("ethtool").args(words).stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(said.lines().next().unwrap_or("ethtool failed").to_owned()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Queues and offloads of the cards, set while Millrace runs and set back when it stops.
+//! Queues, offloads, hashed fields and rules of the cards, set while Millrace runs and set back when it stops.
 //!
 //! ```text
 //! before a change: what was there -> file          stop: the file's values back, the file gone
@@ -6,16 +6,17 @@
 //! ```
 //! What a driver cannot is said once, and everything goes on without. After another boot the file means nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::ntuple::{self, Queues};
 use super::rss;
 use crate::config;
-use crate::kernel::ethtool::{Channels, Ethtool, RX_VLAN};
+use crate::kernel::ethtool::{Channels, Ethtool, NTUPLE, RX_VLAN};
 
 /// What was there before, by name of the device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,14 +28,23 @@ struct Saved {
 
 /// What a device had before it was changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Before {
     /// Its interface index: another device of that name has another one.
     index: u32,
     channels: Option<Channels>,
-    rx_vlan: Option<bool>,
+    /// Whether each feature was on.
+    features: BTreeMap<String, bool>,
     /// Hashed fields of each kind of flow.
-    #[serde(default)]
     rss: BTreeMap<String, String>,
+    /// The rules that were added.
+    rules: Queues,
+}
+
+impl Before {
+    fn is_as_it_was(&self) -> bool {
+        *self == Self { index: self.index, ..Self::default() }
+    }
 }
 
 /// The settings of the cards. One an instance.
@@ -43,6 +53,8 @@ pub struct Setup {
     path: PathBuf,
     ethtool: Option<Ethtool>,
     saved: Saved,
+    /// Indexes of devices whose cards have no rules; that was said.
+    without_rules: BTreeSet<u32>,
 }
 
 /// The boot that this kernel is in.
@@ -51,7 +63,7 @@ fn boot() -> String {
 }
 
 /// The channels with so many receive queues, or as many as there can be.
-fn with_queues(now: &Channels, queues: u32) -> Channels {
+pub(super) fn with_queues(now: &Channels, queues: u32) -> Channels {
     let mut wanted = *now;
     // Most drivers have queues for both ways only.
     if now.combined.1 > 0 {
@@ -70,7 +82,7 @@ impl Setup {
         let saved = fs::read(&path).ok().and_then(|octets| serde_json::from_slice(&octets).ok());
         let saved = saved.filter(|saved: &Saved| saved.boot == boot());
         let saved = saved.unwrap_or_else(|| Saved { boot: boot(), devices: BTreeMap::new() });
-        Self { path, ethtool: Ethtool::new().ok().flatten(), saved }
+        Self { path, ethtool: Ethtool::new().ok().flatten(), saved, without_rules: BTreeSet::new() }
     }
 
     /// Sets a device to what is configured; what a killed instance had set and nobody wants any more is set back.
@@ -83,12 +95,12 @@ impl Setup {
             }
             return;
         };
-        let mut before = self.saved.devices.get(device).cloned().filter(|before| before.index == index);
-        let before = before.get_or_insert(Before { index, ..Before::default() });
+        let before = &mut self.before(device, index);
         if let Err(error) = self.queues(&ethtool, wanted.queues, device, before) {
             tracing::info!("device {device}: its driver does not let nic.queues be set: {error}");
         }
-        if let Err(error) = self.rx_vlan(&ethtool, wanted.rx_vlan_off, device, before) {
+        let rx_vlan = wanted.rx_vlan_off.then_some(false);
+        if let Err(error) = self.feature(RX_VLAN, rx_vlan, device, before) {
             tracing::info!("device {device}: its driver does not let nic.rx_vlan_off be set: {error}");
         }
         for kind in rss::KINDS {
@@ -126,27 +138,34 @@ impl Setup {
         Ok(())
     }
 
-    fn rx_vlan(&mut self, ethtool: &Ethtool, off: bool, device: &str, before: &mut Before) -> io::Result<()> {
-        if !off {
-            return match before.rx_vlan.take() {
+    /// Switches a feature on or off; `None`: as it was.
+    fn feature(
+        &mut self,
+        name: &str,
+        wanted: Option<bool>,
+        device: &str,
+        before: &mut Before,
+    ) -> io::Result<()> {
+        let Some(ethtool) = self.ethtool.clone() else { return Err(io::ErrorKind::Unsupported.into()) };
+        let Some(on) = wanted else {
+            return match before.features.remove(name) {
                 Some(on) => {
-                    ethtool.set_feature(before.index, RX_VLAN, on)?;
+                    ethtool.set_feature(before.index, name, on)?;
                     self.save(device, before)
                 }
                 None => Ok(()),
             };
-        }
-        let features = ethtool.features(before.index)?;
-        if !features.active.contains(RX_VLAN) {
+        };
+        if ethtool.features(before.index)?.active.contains(name) == on {
             return Ok(());
         }
-        before.rx_vlan.get_or_insert(true);
+        before.features.entry(name.to_owned()).or_insert(!on);
         self.save(device, before)?;
-        ethtool.set_feature(before.index, RX_VLAN, false)?;
-        if ethtool.features(before.index)?.active.contains(RX_VLAN) {
+        ethtool.set_feature(before.index, name, on)?;
+        if ethtool.features(before.index)?.active.contains(name) != on {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        tracing::info!("device {device}: VLAN tags stay in the frame");
+        tracing::info!("device {device}: {name} is {}", if on { "on" } else { "off" });
         Ok(())
     }
 
@@ -161,26 +180,90 @@ impl Setup {
             };
         }
         let now = rss::read(device, kind)?;
-        if now == rss::SOURCE {
+        if now == rss::BY_SOURCE[0] {
             return Ok(());
         }
         before.rss.entry(kind.to_owned()).or_insert(now);
         self.save(device, before)?;
-        rss::set(device, kind, rss::SOURCE)?;
-        tracing::info!("device {device}: {kind} is spread by source address");
+        let [best, second] = rss::BY_SOURCE;
+        let fields = match rss::set(device, kind, best) {
+            Ok(()) => best,
+            Err(_) => rss::set(device, kind, second).map(|()| second)?,
+        };
+        tracing::info!("device {device}: {kind} is spread by {fields}");
         Ok(())
+    }
+
+    /// Gives a device the rules of `wanted`, and takes away those of ours that it does not name. What does not fit into
+    /// the card, or what its driver cannot, is said.
+    pub fn rules(&mut self, wanted: &Queues, device: &str, index: u32) {
+        let mut before = self.before(device, index);
+        if (wanted.is_empty() && before.rules.is_empty()) || self.without_rules.contains(&index) {
+            return;
+        }
+        if let Err(error) = self.place(wanted, device, &mut before) {
+            self.without_rules.insert(index);
+            tracing::info!("device {device}: its driver does not let nic.ntuple_by_slot be set: {error}");
+        }
+    }
+
+    fn place(&mut self, wanted: &Queues, device: &str, before: &mut Before) -> io::Result<()> {
+        let features = self.ethtool.as_ref().map(|ethtool| ethtool.features(before.index));
+        // Some drivers have rules and no switch for them.
+        if features.transpose()?.is_some_and(|features| features.changeable.contains(NTUPLE)) {
+            self.feature(NTUPLE, (!wanted.is_empty()).then_some(true), device, before)?;
+        }
+        let change = ntuple::change(&ntuple::read(device)?, &before.rules, wanted);
+        change.remove.iter().try_for_each(|id| ntuple::remove(device, *id))?;
+        before.rules.retain(|source, queue| wanted.get(source) == Some(queue));
+        // Before they are there: a rule that a kill prevented is not found later, and that is all.
+        before.rules.extend(&change.add);
+        self.save(device, before)?;
+        for (n, (source, queue)) in change.add.iter().enumerate() {
+            if let Err(error) = ntuple::add(device, *source, *queue) {
+                for source in change.add.keys().skip(n) {
+                    before.rules.remove(source);
+                }
+                self.save(device, before)?;
+                if before.rules.is_empty() {
+                    return Err(error);
+                }
+                let (some, all) = (before.rules.len(), wanted.len());
+                tracing::warn!("device {device}: {some} of {all} addresses have a rule: {error}");
+                return Ok(());
+            }
+        }
+        if !change.add.is_empty() || !change.remove.is_empty() {
+            tracing::info!("device {device}: {} addresses have a queue of their own", wanted.len());
+        }
+        Ok(())
+    }
+
+    /// What is known of how it was.
+    fn before(&self, device: &str, index: u32) -> Before {
+        let before = self.saved.devices.get(device).filter(|before| before.index == index);
+        before.cloned().unwrap_or(Before { index, ..Before::default() })
     }
 
     /// Sets every device back.
     pub fn restore(&mut self) {
         let Some(ethtool) = self.ethtool.clone() else { return };
         for (device, before) in std::mem::take(&mut self.saved.devices) {
+            let rules = if before.rules.is_empty() {
+                Ok(())
+            } else {
+                ntuple::read(&device).and_then(|there| {
+                    let change = ntuple::change(&there, &before.rules, &Queues::new());
+                    change.remove.iter().try_for_each(|id| ntuple::remove(&device, *id))
+                })
+            };
+            let mut features = before.features.iter();
+            let features = features.try_for_each(|(name, on)| ethtool.set_feature(before.index, name, *on));
+            let fields = before.rss.iter().try_for_each(|(kind, fields)| rss::set(&device, kind, fields));
             let queues =
                 before.channels.map_or(Ok(()), |channels| ethtool.set_channels(before.index, &channels));
-            let tags = before.rx_vlan.map_or(Ok(()), |on| ethtool.set_feature(before.index, RX_VLAN, on));
-            let fields = before.rss.iter().try_for_each(|(kind, fields)| rss::set(&device, kind, fields));
             // One that is gone took its settings along.
-            if let Err(error) = queues.and(tags).and(fields) {
+            if let Err(error) = rules.and(features).and(fields).and(queues) {
                 tracing::warn!("device {device}: cannot set it back: {error}");
             }
         }
@@ -190,7 +273,7 @@ impl Setup {
 
     /// Writes what was there before, whole or not at all.
     fn save(&mut self, device: &str, before: &Before) -> io::Result<()> {
-        if before.channels.is_none() && before.rx_vlan.is_none() && before.rss.is_empty() {
+        if before.is_as_it_was() {
             self.saved.devices.remove(device);
         } else {
             self.saved.devices.insert(device.to_owned(), before.clone());
@@ -199,51 +282,6 @@ impl Setup {
         fs::write(&temporary, serde_json::to_vec(&self.saved)?)?;
         fs::rename(&temporary, &self.path)
     }
-}
-
-/// What [`Setup::apply`] would do to a device, one line each. Changes nothing.
-#[must_use]
-pub fn plan(wanted: &config::Nic, device: &str, index: u32) -> Vec<String> {
-    if *wanted == config::Nic::default() {
-        return Vec::new();
-    }
-    let Ok(Some(ethtool)) = Ethtool::new() else {
-        return vec!["this kernel has no ethtool netlink: the settings of [nic] stay as they are".into()];
-    };
-    let mut lines = Vec::new();
-    if wanted.queues > 0 {
-        lines.push(match ethtool.channels(index) {
-            Err(error) => {
-                format!("nic.queues: its driver does not tell how many it has ({error}), they stay")
-            }
-            Ok(now) => {
-                let (after, many) =
-                    (with_queues(&now, wanted.queues), |c: &Channels| c.combined.0.max(c.rx.0));
-                match many(&after) {
-                    queues if queues == many(&now) => format!("nic.queues: {queues}, as it is"),
-                    queues => format!("nic.queues: {} become {queues}, until the stop", many(&now)),
-                }
-            }
-        });
-    }
-    if wanted.rx_vlan_off {
-        let features = ethtool.features(index).unwrap_or_default();
-        lines.push(match (features.active.contains(RX_VLAN), features.changeable.contains(RX_VLAN)) {
-            (false, _) => "nic.rx_vlan_off: it is off".into(),
-            (true, true) => "nic.rx_vlan_off: rxvlan goes off, until the stop".into(),
-            (true, false) => "nic.rx_vlan_off: its driver does not let it be switched off".into(),
-        });
-    }
-    for kind in rss::KINDS.iter().filter(|_| wanted.rss_by_source) {
-        lines.push(match rss::read(device, kind) {
-            Ok(fields) if fields == rss::SOURCE => format!("nic.rss_by_source: {kind} is"),
-            Ok(fields) => format!("nic.rss_by_source: {kind} is spread by {fields}, by s until the stop"),
-            Err(error) => {
-                format!("nic.rss_by_source: its driver does not tell of {kind} ({error}), it stays")
-            }
-        });
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -264,7 +302,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("mr-nic-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let mut setup = Setup::open(&directory);
-        let before = Before { index: 4_711, rx_vlan: Some(true), ..Before::default() };
+        let before = Before { index: 4_711, features: [(RX_VLAN.into(), true)].into(), ..Before::default() };
         setup.save("gone0", &before).unwrap();
         assert_eq!(Setup::open(&directory).saved.devices["gone0"], before);
         setup.saved.boot = "another".into();

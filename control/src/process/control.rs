@@ -215,10 +215,11 @@ impl Control {
             return Err(host(error));
         }
         plane.open(&config).map_err(host)?;
+        plane.place_sources(&config, key, workers);
         let (asked, questions) = mpsc::channel(64);
         metrics::serve(config.metrics.listen, asked.clone()).await.map_err(host)?;
         admin::serve(&config.control_socket, asked).map_err(host)?;
-        privilege::keep_only(privilege::CONTROL).map_err(host)?;
+        privilege::keep_only(privilege::CONTROL, privilege::PROGRAMS).map_err(host)?;
 
         let mut control = Self {
             keeper: AsyncChannel::new(channel).map_err(host)?,
@@ -337,6 +338,7 @@ impl Control {
             if let Err(error) = self.plane.open(&self.config) {
                 tracing::error!("no rows for the rings: {error}");
             }
+            self.plane.place_sources(&self.config, self.key, self.workers);
             // Rings are opened at the start of a dataplane process alone.
             tracing::info!("devices came or went: the dataplane process makes way for one with their rings");
             self.restart();

@@ -51,7 +51,7 @@ const MAX_FILE: u64 = 16 << 20;
 /// # Errors
 /// What keeps it from running, where control could not be told.
 pub fn run() -> anyhow::Result<u8> {
-    privilege::keep_only(privilege::RINGS).context("cannot give up capabilities")?;
+    privilege::keep_only(privilege::RINGS, CapabilitySet::empty()).context("cannot give up capabilities")?;
     limit_panic_messages();
     let channel = Channel::from_stdin().context("standard input is not the keeper's channel")?;
     match Orders::read(&channel).and_then(|orders| Process::start(&channel, orders)) {
@@ -140,7 +140,8 @@ impl Process {
         let (tally, exporters) = tally::pair(config.metrics.max_exporters as usize);
         // The tally is nobody's output: its ledger is not told.
         outputs.push(("tally".to_owned(), Box::new(tally), SinkLedger::default()));
-        privilege::keep_only(CapabilitySet::empty()).context("cannot give up capabilities")?;
+        privilege::keep_only(CapabilitySet::empty(), CapabilitySet::empty())
+            .context("cannot give up capabilities")?;
         // From here on nothing of this process can gain a privilege.
 
         let wanted = outputs.iter().fold(Interest::default(), |all, (_, sink, _)| all.union(&sink.wants()));

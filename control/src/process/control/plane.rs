@@ -322,6 +322,20 @@ impl Plane {
         Ok(())
     }
 
+    /// Gives the cards rules for the configured addresses whose slots have a worker; takes those away that are not wanted.
+    pub(crate) fn place_sources(&mut self, config: &Config, key: [u8; 16], workers: usize) {
+        let workers = u32::try_from(workers).unwrap_or(0);
+        for attached in self.attached.values() {
+            let wanted = match Nic::read(&attached.device) {
+                Some(nic) if config.nic.ntuple_by_slot => {
+                    steering::own_queues(config, key, workers, nic.rx_queues)
+                }
+                _ => BTreeMap::new(),
+            };
+            self.setup.rules(&wanted, &attached.device, attached.index);
+        }
+    }
+
     /// Switches traffic on ([`SlotState::Millrace`]) or off ([`SlotState::Empty`]).
     pub(crate) fn steer(
         &mut self,

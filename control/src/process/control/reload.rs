@@ -192,6 +192,7 @@ impl Control {
         if let Err(error) = self.plane.alias(&self.config) {
             tracing::error!("aliases: {error}");
         }
+        self.plane.place_sources(&self.config, self.key, self.workers);
         self.reconcile();
         let restart_max_ms = self.config.process.restart_max_ms;
         // Without a keeper nobody starts anything.
