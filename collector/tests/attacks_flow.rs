@@ -105,6 +105,14 @@ fn attack_01_a_spoofed_router() {
     assert_eq!(rows(&rig), 1);
 }
 
+//= RFC 7011 section 8.1
+//# The continued receipt and unambiguous interpretation of Data Records for this Template ID are no longer
+//# possible, and the Collecting Process SHOULD log the error.
+//= RFC 7011 section 8.4
+//# When a Collecting Process receives a new Template Record or Options Template Record via UDP for an
+//# already-allocated Template ID, and that Template or Options Template is identical to the already-received
+//# Template or Options Template, it SHOULD NOT log the retransmission, as this is the normal operation of
+//# Template refresh over UDP.
 #[test]
 fn attack_02_template_poisoning() {
     let mut rig = rig(Settings::default());
@@ -292,6 +300,9 @@ fn attack_11_an_explosion_of_observation_domains() {
     assert_eq!(rows(&rig), 1);
 }
 
+//= RFC 7011 section 11.4
+//# These rate and state limits MAY be provided by a Collecting Process, and if provided, the limits SHOULD be
+//# user configurable.
 #[test]
 fn attack_11_data_without_templates_at_many_exporters() {
     let settings = Settings { max_waiting_octets_per_worker: 100_000, ..Settings::default() };
@@ -352,6 +363,9 @@ fn attack_13_a_flood_of_errors() {
 //= RFC 7011 section 11.6
 //# IPFIX Collecting Processes MUST detect potential IPFIX Message insertion or loss conditions by tracking
 //# the IPFIX Sequence Number and SHOULD provide a logging mechanism for reporting out-of-sequence messages.
+//= RFC 7011 section 10.3.2
+//# A Collector SHOULD detect out-of-sequence, dropped, or duplicate IPFIX Messages by tracking the Sequence
+//# Number.
 #[test]
 fn attack_14_jumping_sequence_numbers() {
     let sequence = |rig: &mut Rig, sequence| {

@@ -147,6 +147,14 @@ fn an_unknown_type_is_skipped_by_its_length() {
     assert_eq!(station.collector.ledgers().unexplained(), 0);
 }
 
+//= draft-ietf-grow-bmp-tlv-20 section 3
+//# If a BMP station does not support the version indicated in the message, it SHOULD close the session and
+//# take the procedures described in Error Handling (Section 6)
+//= draft-ietf-grow-bmp-tlv-20 section 6
+//# A BMP exporter and a BMP station may not support the same version of the protocol; being BMP
+//# uni-directional, with data flowing only from the exporter to the station, the station SHOULD close the BMP
+//# session and log the condition as a warning; the exporter SHOULD retry to connect with a non-aggressitve
+//# timer.
 #[test]
 fn bad_framing_and_too_long_a_message_end_the_session() {
     for (octets, end, reason) in [

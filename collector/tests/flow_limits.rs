@@ -57,6 +57,9 @@ fn data(domain: u32, id: u16) -> Vec<u8> {
     message.finish()
 }
 
+//= RFC 7011 section 11.4
+//# These rate and state limits MAY be provided by a Collecting Process, and if provided, the limits SHOULD be
+//# user configurable.
 #[test]
 fn the_session_that_rested_longest_makes_room() {
     let mut rig = rig(Settings { max_exporters_per_router: 2, ..Settings::default() });

@@ -1,9 +1,13 @@
 //! What RFC 3954 and RFC 7011 oblige a collector to, where no other test shows it: template ids that mean nothing,
 //! template sets anywhere, templates that expire, padding. The sentences stand in `wire/conformance/ipfix.txt`.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
+use collector::flow::template::TemplateOctets;
 use collector::ledger::{Kind, MessageEnd, Protocol, RecordEnd, SetEnd};
-use collector::schema::{RecordField, TableId};
+use collector::message::Context;
+use collector::schema::{Origin, RecordField, TableId};
 use collector::settings::Settings;
+use wire::element::REVERSE_PEN;
 use wire::emit::{ipfix::Message, netflow};
 use wire::ipfix::template::Field;
 
@@ -11,7 +15,7 @@ use wire::ipfix::template::Field;
 mod exporters;
 
 use collector::batch::BatchLimits;
-use exporters::{EXPORT, Rig, SECOND, element, field, integer};
+use exporters::{EXPORT, Rig, SECOND, element, field, integer, octets};
 
 const SOURCE: [Field; 1] = [Field::iana(8, 4)];
 const DESTINATION: [Field; 2] = [Field::iana(4, 1), Field::iana(12, 4)];
@@ -161,4 +165,84 @@ fn padding_of_every_kind_of_flowset_is_accepted() {
     assert_eq!(addresses(&mut rig), [(None, Some(0x0101_0101))]);
     assert_eq!(rig.records(Kind::Options, RecordEnd::Row), 1);
     assert_eq!(rig.messages(Protocol::Netflow9, MessageEnd::Decoded), 1);
+}
+
+/// Options records, each with its scope, since the last call.
+fn scopes(rig: &mut Rig) -> Vec<(u16, Vec<(u32, u16)>)> {
+    rig.rows(TableId::Messages)
+        .iter()
+        .map(|row| {
+            let context = octets(row, field(RecordField::Context)).unwrap();
+            let Some(Context::Options { template, .. }) = Context::read(&context) else {
+                panic!("{context:?}")
+            };
+            let template = TemplateOctets::read(template).unwrap();
+            let scope = usize::from(template.scope_count);
+            (template.scope_count, template.fields().take(scope).map(|field| (field.pen, field.id)).collect())
+        })
+        .collect()
+}
+
+//= RFC 7011 section 3.4.2.1
+//# At a minimum, Collecting Processes SHOULD support as scope the observationDomainId, exportingProcessId,
+//# meteringProcessId, templateId, lineCardId, exporterIPv4Address, exporterIPv6Address, and ingressInterface
+//# Information Elements.
+#[test]
+fn scopes_of_every_kind_and_length_are_read() {
+    // observationDomainId, exportingProcessId, meteringProcessId, templateId, lineCardId, exporterIPv4Address,
+    // exporterIPv6Address, ingressInterface; and one of an enterprise.
+    let scopes_of = [(149, 4), (144, 4), (143, 4), (145, 2), (141, 4), (130, 4), (131, 16), (10, 4)];
+    let fields = scopes_of.map(|(id, length)| Field::iana(id, length));
+    let own = Field { pen: 9, id: 1, length: 3 };
+    for scope in fields.into_iter().chain([own]) {
+        let mut rig = Rig::with(&[]);
+        let value = vec![7; usize::from(scope.length)];
+        let mut message = Message::new(EXPORT, 0, 7);
+        message.options_template(300, 1, &[scope, Field::iana(41, 8)]);
+        message.data(300, &[scope, Field::iana(41, 8)], &[&[&value, &[0, 0, 0, 0, 0, 0, 0, 9]]]);
+        rig.send(4739, &message.finish());
+        assert_eq!(scopes(&mut rig), [(1, vec![(scope.pen, scope.id)])]);
+    }
+    // NetFlow v9: scopes of odd lengths, several of them, and none at all.
+    for lengths in [&[1][..], &[3], &[2, 5], &[0, 4], &[]] {
+        let mut rig = Rig::with(&[]);
+        let scope: Vec<Field> = (1..).zip(lengths).map(|(id, length)| Field::iana(id, *length)).collect();
+        let option = [Field::iana(41, 3)];
+        let octets = usize::from(lengths.iter().sum::<u16>()) + 3;
+        rig.send(
+            2055,
+            &packet(1, 5, |packet| {
+                packet.options_template(257, &scope, &option);
+                // Two records and padding to four octets, of which there may be more than a record has.
+                let padding = (4 - 2 * octets % 4) % 4;
+                packet.raw(257, &vec![1; 2 * octets + padding], 2);
+            }),
+        );
+        let read = scopes(&mut rig);
+        assert_eq!(read.len(), 2, "{lengths:?}");
+        assert_eq!(usize::from(read[0].0), lengths.len());
+        assert_eq!(rig.messages(Protocol::Netflow9, MessageEnd::Decoded), 1);
+    }
+}
+
+#[test]
+fn flows_of_two_directions_are_one_record() {
+    let forward = [Field::iana(8, 4), Field::iana(12, 4), Field::iana(1, 4)];
+    let reverse = Field { pen: REVERSE_PEN, id: 1, length: 4 };
+    let key = (REVERSE_PEN, 1);
+    let read = |fields: &[Field], values: &[&[u8]]| {
+        let mut rig = Rig::with(&[(0, 1), key]);
+        let mut message = Message::new(EXPORT, 0, 7);
+        message.template(256, fields).data(256, fields, &[values]);
+        rig.send(4739, &message.finish());
+        let rows = rig.rows(TableId::Flows);
+        let back = Origin::Element { pen: REVERSE_PEN, id: 1, nth: 0 };
+        rows.iter().map(|row| (integer(row, element(1)), integer(row, back))).collect::<Vec<_>>()
+    };
+    let both: Vec<Field> = forward.into_iter().chain([reverse]).collect();
+    let addresses: [&[u8]; 2] = [&[10, 0, 0, 1], &[10, 0, 0, 2]];
+    let values = [addresses[0], addresses[1], &[0, 0, 0, 5], &[0, 0, 0, 9]];
+    assert_eq!(read(&both, &values), [(Some(5), Some(9))]);
+    // One of the reverse direction alone, without a key: illegal, and shown as it was sent.
+    assert_eq!(read(&[reverse], &[&[0, 0, 0, 9]]), [(None, Some(9))]);
 }

@@ -121,6 +121,9 @@ fn netflow_9_and_5() {
 //= RFC 7011 section 8
 //# However, a Collecting Process MUST NOT assume that the Data Set and the associated Template Set (or
 //# Options Template Set) are exported in the same IPFIX Message.
+//= RFC 7011 section 9.3
+//# The Collecting Process SHOULD accept Data Records without the associated Template Record (or other
+//# definitions such as Common Properties) required to decode the Data Record.
 #[test]
 fn data_waits_for_its_template() {
     let fields = [Field::iana(8, 4)];
@@ -288,6 +291,9 @@ fn withdrawals_over_udp_are_refused() {
 //# already-allocated Template ID, and that Template or Options Template is different from the
 //# already-received Template or Options Template, the Collecting Process MUST replace the Template or Options
 //# Template for that Template ID with the newly received Template or Options Template.
+//= RFC 7011 section 3.1
+//# Collecting Processes SHOULD use the Transport Session and the Observation Domain ID field to separate
+//# different export streams originating from the same Exporter.
 #[test]
 fn templates_are_redefined_and_domains_kept_apart() {
     let (one, two) = ([Field::iana(8, 4)], [Field::iana(12, 4), Field::iana(4, 1)]);
@@ -342,6 +348,12 @@ fn kinds_that_nobody_wants_are_counted_only() {
 //= RFC 3954 section 5.1
 //# This value MUST be cumulative, and SHOULD be used by the Collector to identify whether any Export Packets
 //# have been missed.
+//= RFC 7011 section 10.3.2
+//# The Collecting Process SHOULD deduce the loss and reordering of IPFIX Data Records by looking at the
+//# discontinuities in the IPFIX Sequence Number.
+//= RFC 7011 section 10.3.2
+//# A Collector SHOULD detect out-of-sequence, dropped, or duplicate IPFIX Messages by tracking the Sequence
+//# Number.
 #[test]
 fn losses_are_counted_by_each_protocols_rule() {
     let fields = [Field::iana(8, 4)];
@@ -365,6 +377,9 @@ fn losses_are_counted_by_each_protocols_rule() {
     assert_eq!(rig.lost(Protocol::Netflow5), 1);
 }
 
+//= RFC 7011 section 10.1
+//# It MUST be possible to configure both the Exporting and Collecting Processes to use different ports than
+//# the default.
 #[test]
 fn what_is_no_flow_export_is_told_apart() {
     let mut rig = Rig::with(&[]);

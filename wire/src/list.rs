@@ -188,7 +188,12 @@ impl<'a> Groups<'a> {
     fn read(&mut self) -> Result<Group<'a>, Malformed> {
         let start = self.rest;
         let (template_id, length) = (self.rest.u16()?, self.rest.u16()?);
-        let Some(records) = usize::from(length).checked_sub(4) else {
+        // A group without records may say 0 instead of the length of its head.
+        let records = match length {
+            0 => Some(0),
+            length => usize::from(length).checked_sub(4),
+        };
+        let Some(records) = records else {
             return Err(start.malformed(Reason::BadLength, usize::from(length)));
         };
         Ok(Group { template_id, records: self.rest.split(records)? })
@@ -234,6 +239,13 @@ mod tests {
         assert_eq!(values, [[0, 0, 0, 1], [0, 0, 0, 4]]);
     }
 
+    //= RFC 6313 section 4.5.1
+    //# Instead, if the Enterprise bit is set to 1, a four-byte Enterprise Number MUST be encoded immediately
+    //# after the Element Length as shown below.
+    //= RFC 6313 section 7
+    //# As described in [RFC5101], a Collecting Process MUST note the Information Element identifier of any
+    //# Information Element that it does not understand and MAY discard that Information Element from the Flow
+    //# Record.
     #[test]
     fn a_basic_list_of_an_enterprise_element_may_be_variable() {
         let octets = [0xff, 0x80, 0x01, 0xff, 0xff, 0, 0, 0, 9, 2, b'a', b'b', 0, 3, b'c'];
@@ -245,6 +257,9 @@ mod tests {
         assert_eq!(values, [Ok(&b"ab"[..]), Ok(&[][..]), cut]);
     }
 
+    //= RFC 6313 section 4.5.1
+    //# Effectively, the Element Length field is part of the header, so even in the case of a zero-element
+    //# list, it MUST NOT be omitted.
     #[test]
     fn values_without_octets_have_no_number() {
         let octets = [3, 0, 10, 0, 0, 1];
@@ -271,5 +286,15 @@ mod tests {
         assert_eq!((first.template_id, first.records.rest()), (256, &[7, 7][..]));
         assert!(groups[1].as_ref().unwrap().records.is_empty());
         assert_eq!(groups[2].unwrap_err(), Malformed::new(Reason::BadLength, 11, 3));
+    }
+
+    // RFC 6313 section 4.5.3: without records the length is zero.
+    #[test]
+    fn a_group_of_length_zero_has_no_records() {
+        let octets = [0x03, 1, 0, 0, 0, 1, 1, 0, 6, 7, 7];
+        let groups: Vec<_> =
+            SubTemplateMultiList::parse(Cursor::new(&octets)).unwrap().groups().map(Result::unwrap).collect();
+        let read: Vec<_> = groups.iter().map(|group| (group.template_id, group.records.rest())).collect();
+        assert_eq!(read, [(256, &[][..]), (257, &[7, 7])]);
     }
 }

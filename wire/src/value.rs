@@ -346,6 +346,10 @@ mod tests {
         );
     }
 
+    //= RFC 7011 section 5.2
+    //# Collecting Processes SHOULD use the current date, or other contextual information, to determine the
+    //# NTP era in order to properly interpret dateTimeMicroseconds and dateTimeNanoseconds values in received
+    //# Data Records.
     #[test]
     fn ntp_time_goes_on_after_2036() {
         assert_eq!(Time::from_ntp(1 << 32).to_string(), "2036-02-07T06:28:17.000000000Z");

@@ -83,6 +83,8 @@ fn multi_exit_discriminator() {
 //# approach of "attribute discard"
 //= RFC 7606 section 7.5
 //# if received from an internal neighbor, it SHALL be considered malformed if its length is not equal to 4.
+//= RFC 7606 section 7.5
+//# If malformed, the UPDATE message SHALL be handled using the approach of "treat-as-withdraw".
 #[test]
 fn local_preference() {
     for length in [0, 3, 4, 5] {
@@ -103,6 +105,13 @@ fn local_preference() {
 //= RFC 7606 section 7.7
 //# An UPDATE message with a malformed AGGREGATOR attribute SHALL be handled using the approach of "attribute
 //# discard".
+//= RFC 7606 section 7.6
+//# The attribute SHALL be considered malformed if its length is not 0 [RFC4271].
+//= RFC 7606 section 7.7
+//# The AGGREGATOR attribute SHALL be considered malformed if any of the following applies: Its length is not
+//# 6 (when the 4-octet AS number capability is not advertised to or not received from the peer [RFC6793]).
+//# Its length is not 8 (when the 4-octet AS number capability is both advertised to and received from the
+//# peer).
 #[test]
 fn aggregation() {
     is_worth(0x40, 6, &[0], &Session::FOUR_OCTET, Verdict::Discard);
@@ -133,6 +142,14 @@ fn aggregation() {
 //= RFC 8092 section 6
 //# A BGP UPDATE message with a malformed BGP Large Communities attribute SHALL be handled using the approach
 //# of "treat-as-withdraw" as described in Section 2 of [RFC7606].
+//= RFC 7606 section 7.8
+//# The Community attribute SHALL be considered malformed if its length is not a non-zero multiple of 4.
+//= RFC 7606 section 7.14
+//# The Extended Community attribute SHALL be considered malformed if its length is not a non-zero multiple of
+//# 8.
+//= RFC 7606 section 7.15
+//# The IPv6 Address Specific Extended Community attribute SHALL be considered malformed if its length is not
+//# a non-zero multiple of 20.
 #[test]
 fn communities() {
     for (code, unit) in [(8, 4), (16, 8), (25, 20), (32, 12)] {
@@ -189,6 +206,10 @@ fn large_communities_of_any_administrator_and_twice_the_same() {
 //= RFC 7606 section 7.10
 //# if received from an internal neighbor, it SHALL be considered malformed if its length is not a non-zero
 //# multiple of 4.
+//= RFC 7606 section 7.9
+//# If malformed, the UPDATE message SHALL be handled using the approach of "treat-as-withdraw".
+//= RFC 7606 section 7.10
+//# If malformed, the UPDATE message SHALL be handled using the approach of "treat-as-withdraw".
 #[test]
 fn reflection() {
     for (code, sound) in [(9, 4), (10, 8)] {

@@ -243,6 +243,9 @@ fn conflicting_flags_withdraw() {
 //= RFC 8654 section 3
 //# Peers that wish to use the BGP Extended Message Capability MUST support error handling for BGP UPDATE
 //# messages per [RFC7606].
+//= RFC 7606 section 2
+//# This approach MUST NOT be used except in the case of an attribute that has no effect on route selection or
+//# installation.
 #[test]
 fn each_defect_has_its_verdict() {
     for (attribute, verdict, reason) in [

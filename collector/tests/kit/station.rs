@@ -26,11 +26,12 @@ pub const SECOND: u64 = 1_000_000_000;
 /// A row of the tables routes and messages, as far as tests look at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// A route: action, family, path id, NLRI, attributes, session, line number.
+    /// A route: action, family, path id, profile and TLVs of version 4, NLRI, attributes, session, line number.
     Route {
         action: RouteAction,
         family: Family,
         path_id: Option<u32>,
+        tlvs: Vec<u8>,
         nlri: Vec<u8>,
         attributes: Option<Vec<u8>>,
         peer: Vec<u8>,
@@ -75,6 +76,7 @@ pub fn schemas() -> Schemas {
         (F::Afi, Store::Fixed2),
         (F::Safi, Store::Fixed1),
         (F::PathId, Store::Fixed4),
+        (F::Tlvs, Store::Octets),
         (F::Nlri, Store::Octets),
         (F::Attributes, Store::Choice),
     ];
@@ -187,6 +189,16 @@ impl Station {
         rows
     }
 
+    /// A session with these peers up and nothing else said.
+    pub fn with_peers(settings: Settings, peers: &[PeerHeader]) -> Self {
+        let mut station = Self::new(settings);
+        station.open(1);
+        let ups: Vec<u8> = peers.iter().flat_map(|header| peer_up(header, |_| {})).collect();
+        assert!(station.feed(1, &ups));
+        station.rows();
+        station
+    }
+
     /// All rows in the order of their line numbers.
     pub fn session_rows(&mut self) -> Vec<Row> {
         let mut rows = self.rows();
@@ -214,6 +226,7 @@ fn read(batch: &Batch, row: u32) -> Row {
             action: RouteAction::ALL[number(F::Action).unwrap() as usize],
             family: Family::new(number(F::Afi).unwrap() as u16, number(F::Safi).unwrap() as u8),
             path_id: number(F::PathId).map(|id| id as u32),
+            tlvs: octets(batch, row, F::Tlvs).unwrap_or_default(),
             nlri: octets(batch, row, F::Nlri).unwrap(),
             attributes: octets(batch, row, F::Attributes),
             peer: octets(batch, row, F::Peer).unwrap(),

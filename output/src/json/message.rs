@@ -123,6 +123,9 @@ fn body(json: &mut Json<'_>, version: u8, four_octet_as: bool, message: &Message
                 if let Some(name) = statistic.name() {
                     json.key("name").string(name);
                 }
+                if let Some(enterprise) = statistic.enterprise {
+                    json.key("enterprise").unsigned(enterprise.into());
+                }
                 match statistic.value {
                     StatisticValue::Counter(value) => json.key("value").unsigned(value.into()),
                     StatisticValue::Gauge(value) => json.key("value").unsigned(value),

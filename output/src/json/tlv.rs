@@ -82,7 +82,8 @@ fn indexed(json: &mut Json<'_>, profile: Profile, tlv: &IndexedTlv<'_>) {
     match tlv.value(meaning) {
         TlvValue::Name(name) => json.key("value").text(name),
         TlvValue::Sequence(number) => json.key("value").text(number),
-        TlvValue::Timestamp { seconds, microseconds, .. } => {
+        TlvValue::Timestamp { kind, seconds, microseconds } => {
+            json.key("timestampType").unsigned(kind.into());
             json.key("value").time(seconds.into(), microseconds.saturating_mul(1_000).min(999_999_999), 6);
         }
         TlvValue::PathStatus(status) => {

@@ -142,6 +142,7 @@ pub(super) fn stats() -> Value {
         json!({
             "type": unsigned(),
             "name": text(),
+            "enterprise": unsigned(),
             "afi": unsigned(),
             "safi": unsigned(),
             "value": unsigned(),

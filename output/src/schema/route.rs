@@ -69,6 +69,7 @@ fn indexed_tlv() -> Value {
             "value": {"type": ["string", "null"]},
             "reason": unsigned(),
             "reasonText": text(),
+            "timestampType": unsigned(),
         }),
         &["type", "index", "value"],
     )

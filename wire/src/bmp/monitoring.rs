@@ -9,6 +9,9 @@ use crate::bmp::profile::{Meaning, Profile};
 use crate::cursor::Cursor;
 use crate::malformed::{Malformed, Reason};
 
+/// The bit of an index that names a group.
+const GROUP: u16 = 0x8000;
+
 /// Routes of one peer in one view (RFC 7854 section 4.6, draft-ietf-grow-bmp-tlv-21 section 5.2).
 #[derive(Debug, Clone, Copy)]
 pub struct RouteMonitoring<'a> {
@@ -110,7 +113,8 @@ impl<'a> Tagged<'a> {
         })
     }
 
-    /// The rules for reading the UPDATE: those its own TLVs give, else `agreed`, which the OPENs gave.
+    /// The rules for reading the UPDATE: those its own TLVs give, else `agreed`, which the OPENs gave. TLVs that speak
+    /// of families alone leave the width of AS numbers as agreed: the per-peer header has a flag of its own for it.
     #[must_use]
     pub fn session(&self, agreed: Session) -> Session {
         let capabilities = || {
@@ -128,7 +132,7 @@ impl<'a> Tagged<'a> {
             return agreed;
         }
         let mut session =
-            Session { as_width: AsWidth::Two, external: agreed.external, ..Session::FOUR_OCTET };
+            Session { as_width: agreed.as_width, external: agreed.external, ..Session::FOUR_OCTET };
         for value in capabilities() {
             if let CapabilityValue::FourOctetAs(_) = value {
                 session.as_width = AsWidth::Four;
@@ -145,8 +149,12 @@ impl<'a> Tagged<'a> {
         session
     }
 
-    /// Whether a Group TLV puts `nlri` into the group that `index` names.
+    /// Whether a Group TLV puts `nlri` into the group that `index` names. A group that is said to be in another is in
+    /// none.
     fn is_member(&self, index: u16, nlri: u16) -> bool {
+        if nlri & GROUP != 0 {
+            return false;
+        }
         let groups = self.tlvs.flatten().filter(|tlv| tlv.index == index);
         groups.filter_map(|tlv| self.members(&tlv)).flatten().any(|member| member == nlri)
     }
@@ -218,6 +226,8 @@ mod tests {
         let monitoring = RouteMonitoring::parse(Cursor::new(&octets), 4).unwrap();
         let session = monitoring.tagged(None).unwrap().session(Session::FOUR_OCTET);
         assert!(session.add_path.contains(bgp::Family::IPV4_UNICAST));
-        assert_eq!(session.as_width, AsWidth::Two);
+        assert_eq!(session.as_width, AsWidth::Four);
+        let two = Session { as_width: AsWidth::Two, ..Session::FOUR_OCTET };
+        assert_eq!(monitoring.tagged(None).unwrap().session(two).as_width, AsWidth::Two);
     }
 }

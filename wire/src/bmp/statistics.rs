@@ -19,6 +19,7 @@ pub struct StatisticsReport<'a> {
     pub count: u32,
     statistics: Cursor<'a>,
     tlvs: Cursor<'a>,
+    version: u8,
 }
 
 impl<'a> StatisticsReport<'a> {
@@ -26,24 +27,33 @@ impl<'a> StatisticsReport<'a> {
         let peer = PeerHeader::parse(&mut body)?;
         if version < 4 {
             let count = body.u32()?;
-            return Ok(Self { peer, count, statistics: body, tlvs: Cursor::new(&[]) });
+            return Ok(Self { peer, count, statistics: body, tlvs: Cursor::new(&[]), version });
         }
+        // Revision 20 gives its number to sequence numbers too: what reads as statistics to its end goes first.
         let mut wrapped = Cursor::with_base(&[], body.offset());
         for tlv in Tlvs::new(body) {
-            let tlv = tlv?;
-            if tlv.kind == STATS_TLV {
-                wrapped = Cursor::with_base(tlv.value, tlv.offset);
-                break;
+            let tlv = match tlv {
+                Ok(tlv) => tlv,
+                Err(malformed) if wrapped.is_empty() => return Err(malformed),
+                Err(_) => break,
+            };
+            let value = Cursor::with_base(tlv.value, tlv.offset);
+            if tlv.kind == STATS_TLV && (wrapped.is_empty() || is_whole(value)) {
+                wrapped = value;
+                if is_whole(value) {
+                    break;
+                }
             }
         }
         let count = wrapped.u32()?;
-        Ok(Self { peer, count, statistics: wrapped, tlvs: body })
+        Ok(Self { peer, count, statistics: wrapped, tlvs: body, version })
     }
 
     /// Every statistic in order, at most `count`.
     pub fn statistics(&self) -> impl Iterator<Item = Result<Statistic<'a>, Malformed>> + use<'a> {
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
-        Tlvs::new(self.statistics).take(count).map(|tlv| tlv.map(Statistic::new))
+        let is_tagged = self.version >= 4;
+        Tlvs::new(self.statistics).take(count).map(move |tlv| tlv.map(|tlv| Statistic::new(tlv, is_tagged)))
     }
 
     /// Version 4: every TLV of the message, among them the one that wraps the statistics.
@@ -53,10 +63,22 @@ impl<'a> StatisticsReport<'a> {
     }
 }
 
+/// Whether a count and just as many statistics fill these octets.
+fn is_whole(mut octets: Cursor<'_>) -> bool {
+    let Some(count) = octets.u32().ok().and_then(|count| usize::try_from(count).ok()) else { return false };
+    let mut tlvs = Tlvs::new(octets);
+    tlvs.by_ref().take(count).filter(Result::is_ok).count() == count && tlvs.next().is_none()
+}
+
+/// The top bit of a type in version 4: the value starts with an enterprise number.
+const ENTERPRISE: u16 = 0x8000;
+
 /// One statistic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statistic<'a> {
-    /// Type as sent.
+    /// Whose type it is, if not the standard's (version 4: draft-ietf-grow-bmp-tlv-21 section 4.2).
+    pub enterprise: Option<u32>,
+    /// Type, without the bit that says so.
     pub kind: u16,
     /// Its value, told by its length.
     pub value: StatisticValue<'a>,
@@ -76,14 +98,21 @@ pub enum StatisticValue<'a> {
 }
 
 impl<'a> Statistic<'a> {
-    fn new(tlv: Tlv<'a>) -> Self {
-        Self { kind: tlv.kind, value: StatisticValue::new(tlv.value) }
+    fn new(tlv: Tlv<'a>, is_tagged: bool) -> Self {
+        if is_tagged
+            && tlv.kind & ENTERPRISE != 0
+            && let Some((number, value)) = tlv.value.split_first_chunk()
+        {
+            let enterprise = Some(u32::from_be_bytes(*number));
+            return Self { enterprise, kind: tlv.kind & !ENTERPRISE, value: StatisticValue::new(value) };
+        }
+        Self { enterprise: None, kind: tlv.kind, value: StatisticValue::new(tlv.value) }
     }
 
     /// The name of the type.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
-        statistic_name(self.kind)
+        self.enterprise.map_or_else(|| statistic_name(self.kind), |_| None)
     }
 }
 
@@ -195,6 +224,25 @@ mod tests {
         let report = StatisticsReport::parse(Cursor::new(&octets), 4).unwrap();
         check(&report);
         assert_eq!(report.tlvs().count(), 2);
+        // Revision 20: a sequence number of the same type before it.
+        let sequence = [0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9];
+        let octets = [&[0; 42][..], &sequence, &wrapping, &STATISTICS].concat();
+        check(&StatisticsReport::parse(Cursor::new(&octets), 4).unwrap());
+    }
+
+    #[test]
+    fn version_4_has_statistics_of_enterprises() {
+        let statistics = [0, 0, 0, 1, 0x80, 7, 0, 8, 0, 0, 0, 9, 0, 0, 0, 5]; // enterprise 9's type 7: 5
+        let octets = [&[0; 42][..], &[0, 1, 0, 16], &statistics].concat();
+        let report = StatisticsReport::parse(Cursor::new(&octets), 4).unwrap();
+        let read = report.statistics().next().unwrap().unwrap();
+        let expected = Statistic { enterprise: Some(9), kind: 7, value: StatisticValue::Counter(5) };
+        assert_eq!((read, read.name()), (expected, None));
+        // Version 3 knows no enterprises: 8 octets are a gauge.
+        let octets = [&[0; 42][..], &statistics].concat();
+        let report = StatisticsReport::parse(Cursor::new(&octets), 3).unwrap();
+        let read = report.statistics().next().unwrap().unwrap();
+        assert_eq!((read.kind, read.value), (0x8007, StatisticValue::Gauge(9 << 32 | 5)));
     }
 
     #[test]
