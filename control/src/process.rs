@@ -64,7 +64,7 @@ pub fn run(config: &Path, log: Option<&str>, confirm: Option<u32>) -> anyhow::Re
 struct Keeper {
     config: PathBuf,
     log: Option<String>,
-    /// Seconds after which control stops everything unless somebody confirms.
+    /// Seconds after which control takes its programs off unless somebody confirms.
     confirm: Option<u32>,
     kept: BTreeMap<String, OwnedFd>,
     control: Option<AsyncChannel>,

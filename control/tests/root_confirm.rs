@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use control::ebpf::attach::{attachment, device_index};
 use lab::topology::Topology;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// An instance that is run as a user runs it.
 struct Run<'a> {
@@ -89,25 +90,91 @@ fn write(directory: &Path, more: &str) {
     fs::write(directory.join("millrace.toml"), text).unwrap();
 }
 
-/// Id of the program on the device; 0: none.
-fn program(topology: &Topology) -> u32 {
+/// Runs `act` on a thread inside a namespace.
+fn inside<T: Send>(topology: &Topology, who: &str, act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|threads| {
         let entered = threads.spawn(|| {
-            topology.enter("a").unwrap();
-            attachment(device_index("eth0").unwrap()).unwrap().1
+            topology.enter(who).unwrap();
+            act()
         });
         entered.join().unwrap()
     })
 }
 
+/// Id of the program on the device; 0: none.
+fn program(topology: &Topology) -> u32 {
+    inside(topology, "a", || attachment(device_index("eth0").unwrap()).unwrap().1)
+}
+
+/// Datagrams that workers got from the kernel's sockets, all of which the counters explain.
+fn taken_by_sockets(run: &Run<'_>) -> u64 {
+    let shown = run.verb(&["show", "counters", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap_or_default();
+    let counters = &shown["items"][0];
+    assert_eq!(counters["unexplained"], 0, "{counters}");
+    counters["path"]["kernel"].as_u64().unwrap_or_default()
+}
+
+/// Waits until it holds.
+fn until(run: &Run<'_>, what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < end, "{what}\n{}", run.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
-fn what_nobody_confirms_is_taken_down_again() {
+fn what_nobody_confirms_is_taken_off_again_and_collecting_goes_on() {
     let topology = Topology::pair(1).unwrap();
     let mut run = Run::start(&topology, "unconfirmed", Some("3"));
     assert_ne!(program(&topology), 0, "{}", run.log());
-    assert_eq!(run.ended(), Some(1), "{}", run.log());
-    assert_eq!(program(&topology), 0);
+    until(&run, "the program stays", || program(&topology) == 0);
+    until(&run, "no dataplane", || {
+        let shown = run.verb(&["show", "workers", "--json"]);
+        String::from_utf8_lossy(&shown.stdout).contains("\"running\"")
+    });
     assert!(run.log().contains("not confirmed in time"), "{}", run.log());
+    assert_eq!(run.child.try_wait().unwrap(), None, "{}", run.log());
+    let send = |count: u64| {
+        inside(&topology, "b", || {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            for _ in 0..count {
+                socket.send_to(b"telemetry", ("10.73.0.1", 4739)).unwrap();
+            }
+        });
+    };
+    let before = taken_by_sockets(&run);
+    send(50);
+    until(&run, "the sockets take nothing", || taken_by_sockets(&run) == before + 50);
+
+    // Too late; nothing comes back by a reload, nor with another control process.
+    let late = run.verb(&["confirm"]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&late.stderr).contains("not confirmed in time"), "{late:?}");
+    write(&run.directory, "[bmp]\nlisten_backlog = 9");
+    assert!(run.verb(&["reload"]).status.success(), "{}", run.log());
+    let pid = part(run.child.id(), "control");
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    until(&run, "no other control process", || {
+        run.log().matches("not confirmed in time").count() > 1
+            && run.verb(&["show", "workers"]).status.success()
+    });
+    send(50);
+    until(&run, "the sockets take no more", || taken_by_sockets(&run) == before + 100);
+    assert_eq!(program(&topology), 0, "{}", run.log());
+    kill_process(Pid::from_child(&run.child), Signal::TERM).unwrap();
+    assert_eq!(run.ended(), Some(0), "{}", run.log());
+}
+
+/// Process id of a part of the instance whose keeper is `keeper`.
+fn part(keeper: u32, role: &str) -> u32 {
+    let text = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap();
+    let is_it = |pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|octet| *octet == 0).nth(1) == Some(role.as_bytes())
+    };
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_it).unwrap()
 }
 
 #[test]

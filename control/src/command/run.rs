@@ -20,7 +20,8 @@ pub struct Run {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
-    /// Take everything down again after so many seconds, unless `millrace confirm` comes first.
+    /// Take the XDP programs off again and set the cards back after so many seconds, unless `millrace confirm` comes first;
+    /// collecting goes on through the kernel's sockets.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     confirm: Option<u32>,
 }

@@ -95,7 +95,7 @@ pub fn run(path: &Path, confirm: Option<u32>) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(host)?;
     runtime.block_on(async {
         let confirm = confirm::Confirm::new(confirm, &mut kept, again);
-        let mut control = Control::begin(path, channel, kept, again).await?;
+        let mut control = Control::begin(path, channel, kept, again, confirm.has_passed()).await?;
         control.await_confirmation(confirm);
         control.serve().await
     })
@@ -151,7 +151,7 @@ pub(crate) struct Control {
     pub(crate) reloads: Reloads,
     /// Comparisons of maps and kernel.
     pub(crate) audit: audit::Audit,
-    /// When everything is taken down unless somebody confirms.
+    /// When programs are taken off again unless somebody confirms.
     confirm: confirm::Confirm,
     /// Somebody looks at frames.
     dump: Option<dump::Looking>,
@@ -163,6 +163,7 @@ impl Control {
         channel: Channel,
         mut kept: BTreeMap<String, OwnedFd>,
         again: bool,
+        withheld: bool,
     ) -> Result<Self, StartError> {
         let (mut config, text) = match kept.remove("config") {
             Some(text) => {
@@ -183,6 +184,10 @@ impl Control {
         };
         let key = hash_key(&config)?;
         let mut plane = Plane::load(&config, key)?;
+        if withheld {
+            plane.withhold(&config);
+            plane.setup.restore();
+        }
         let workers = plane.workers(&config);
         config.workers.truncate(workers);
         let base = match kept.remove("base") {
@@ -301,7 +306,7 @@ impl Control {
                 () = dump::over(self.dump.as_ref()) => self.end_dump(),
                 _ = second.tick() => {
                     self.settle();
-                    self.take_down_unconfirmed();
+                    self.detach_unconfirmed();
                     self.look_after().await;
                 }
             }

@@ -1,7 +1,8 @@
 //! `run --confirm`: whoever attached a program to the device that carries his own session may have lost the host. Unless
-//! he says that he has not, everything is taken down again.
+//! he says that he has not, the programs are taken off again and the cards set back.
 //!
-//! In: seconds. Out: a stop, as if told by a signal. The deadline lies with the keeper, so another control process keeps it.
+//! In: seconds. Out: an instance that goes on through the kernel's sockets, and attaches nothing before the next start. The
+//! deadline lies with the keeper, also once it has passed, so another control process keeps to it.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -11,10 +12,13 @@ use serde_json::{Value, json};
 
 use super::{Control, sealed};
 use crate::process::dataplane::octets_of;
-use crate::process::message::Keep;
 
 /// Under which name the deadline lies with the keeper.
 const NAME: &str = "confirm";
+
+/// What has been done where nobody confirmed.
+const DETACHED: &str = "not confirmed in time (millrace confirm): XDP programs are off all devices, cards are set back; \
+    collecting goes on through the kernel's sockets, forwarding is the kernel's alone, until the next start";
 
 /// What is waited for.
 #[derive(Debug, Default)]
@@ -35,21 +39,36 @@ impl Confirm {
         let first = seconds.filter(|_| !again).map(|seconds| now_s() + i64::from(seconds));
         Self { deadline_s: held.or(first) }
     }
+
+    /// Nobody has said that he still reaches the host.
+    pub(super) fn has_passed(&self) -> bool {
+        self.deadline_s.is_some_and(|deadline| now_s() >= deadline)
+    }
 }
 
 impl Control {
     pub(super) fn await_confirmation(&mut self, confirm: Confirm) {
         self.confirm = confirm;
         let Some(deadline) = self.confirm.deadline_s else { return };
+        if self.plane.withheld {
+            tracing::error!("{DETACHED}");
+            return;
+        }
         match sealed(NAME, &deadline.to_le_bytes()) {
             Ok(file) => self.hold(NAME, file.as_fd()),
             Err(error) => tracing::error!("cannot keep the time to confirm: {error}"),
         }
-        tracing::warn!("everything is taken down in {} s, unless: millrace confirm", deadline - now_s());
+        tracing::warn!(
+            "XDP programs are taken off again in {} s, unless: millrace confirm",
+            deadline - now_s()
+        );
     }
 
     /// For `millrace confirm`.
     pub(super) fn confirmed(&mut self) -> Value {
+        if self.plane.withheld {
+            return json!({"error": DETACHED});
+        }
         if self.confirm.deadline_s.take().is_none() {
             return json!({"error": "nothing waits for it (millrace run --confirm SECONDS)"});
         }
@@ -59,14 +78,20 @@ impl Control {
     }
 
     /// Called now and then.
-    pub(super) fn take_down_unconfirmed(&mut self) {
-        if self.confirm.deadline_s.is_none_or(|deadline| now_s() < deadline) {
+    pub(super) fn detach_unconfirmed(&mut self) {
+        if !self.confirm.has_passed() || self.plane.withheld || self.stopping.is_some() {
             return;
         }
-        self.confirm.deadline_s = None;
-        self.failed = Some("not confirmed in time (millrace confirm): everything is taken down".into());
-        // Without a keeper nobody starts anything again either.
-        let _ = self.keeper.send(&Keep::Stop, &[]);
-        self.stop();
+        tracing::error!("{DETACHED}");
+        self.end_dump();
+        self.plane.withhold(&self.config);
+        if let Err(error) = self.plane.open(&self.config) {
+            tracing::error!("rows of rings are left: {error}");
+        }
+        // The next dataplane process has no rings; cards are set back between the two.
+        self.restart();
+        if self.dataplane.is_gone() {
+            self.plane.setup.restore();
+        }
     }
 }

@@ -263,6 +263,9 @@ impl Control {
         (self.rings_unsettled, self.sockets_unsettled) = (true, true);
         let generation = self.dataplane.generation;
         self.dataplane = Dataplane { generation, ..Dataplane::default() };
+        if self.plane.withheld {
+            self.plane.setup.restore();
+        }
         self.switch_between();
         self.hold_base();
     }

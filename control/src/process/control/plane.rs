@@ -50,6 +50,8 @@ pub(crate) struct Plane {
     pub(crate) refused: u64,
     /// Devices that run the program.
     pub(crate) attached: BTreeMap<String, Attached>,
+    /// No program comes to a device any more, whatever the configuration says.
+    pub(crate) withheld: bool,
     /// What cards were set to.
     pub(super) setup: Setup,
     /// What these devices have received since.
@@ -72,6 +74,7 @@ impl Plane {
             held: Tables::default(),
             refused: 0,
             attached: BTreeMap::new(),
+            withheld: false,
             setup: Setup::open(&config.state_dir),
             reception: Reception::default(),
             rings: Vec::new(),
@@ -217,7 +220,7 @@ impl Plane {
             self.attached.remove(device);
         }
         if let Step::Attach(device, _) = step {
-            return self.attach(config, device);
+            return if self.withheld { Ok(()) } else { self.attach(config, device) };
         }
         let Some(programs) = &mut self.programs else { return Ok(()) };
         mirror::write(&mut programs.tables, step)
@@ -368,6 +371,21 @@ impl Plane {
             }
         }
         self.reception.closed(&before);
+    }
+
+    /// Takes the programs off their devices, also those of an earlier process of this instance, for good.
+    pub(crate) fn withhold(&mut self, config: &Config) {
+        self.withheld = true;
+        self.detach();
+        let Some(programs) = &mut self.programs else { return };
+        for device in config.forward_devices().chain(config.devices.iter().map(String::as_str)) {
+            // One that is not there runs nothing.
+            if let Err(error) = programs.detach(device)
+                && attach::device_index(device).is_ok()
+            {
+                tracing::error!("device {device}: {error}");
+            }
+        }
     }
 
     /// Takes everything of this instance out of the kernel.

@@ -69,7 +69,7 @@ impl Reception {
 
     /// The program has been taken off every device.
     pub(crate) fn closed(&mut self, before: &Before) {
-        for (index, device) in &mut self.devices {
+        for (index, device) in self.devices.iter_mut().filter(|(_, device)| device.closed.is_none()) {
             let mark = before.received.get(index).zip(ask::received(*index).ok());
             device.closed = mark.map(|(before, after)| Mark { before: *before, after });
         }
