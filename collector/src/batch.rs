@@ -6,13 +6,16 @@
 //! its usual size.
 
 mod values;
+mod routes;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::join::{Book, RouteKey};
 use crate::message::Context;
 use crate::schema::{Column, Schema, Store};
 
+pub use routes::Routes;
 pub use values::Values;
 use values::end;
 
@@ -144,7 +147,8 @@ impl Batch {
             Some(Values::Fixed2(values)) => values.push(value as u16),
             Some(Values::Fixed4(values)) => values.push(value as u32),
             Some(Values::Fixed8(values)) => values.push(value),
-            Some(Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. }) | None => {}
+            Some(Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } | Values::Routes(_))
+            | None => {}
         }
     }
 
@@ -205,12 +209,19 @@ impl Batch {
         self.mark_bits(column, first, values.len(), present);
     }
 
-    /// The same for dictionary keys of a `Choice` column.
-    pub fn extend_choices(&mut self, column: usize, values: &[i32], present: u32) {
-        let Some(Values::Choice { keys, .. }) = self.values_mut(column) else { return };
-        let first = keys.len();
-        keys.extend_from_slice(values);
-        self.mark_bits(column, first, values.len(), present);
+    /// The same for a column of routes of one router: what was looked up, and the keys of what was found in its book.
+    pub(crate) fn extend_routes(
+        &mut self,
+        column: usize,
+        addresses: &[[u8; 16]],
+        keys: &[RouteKey],
+        book: Option<&Arc<Book>>,
+        present: u32,
+    ) {
+        let Some(Values::Routes(routes)) = self.values_mut(column) else { return };
+        let first = routes.len();
+        routes.extend(addresses, keys, book);
+        self.mark_bits(column, first, keys.len(), present);
     }
 
     fn mark_bits(&mut self, column: usize, first: usize, rows: usize, present: u32) {

@@ -1,28 +1,29 @@
 //! Flow rows meet the routes of the same router: keys of a set of rows in, join columns out.
 //!
 //! ```text
-//! Keys -> rows of one table and protocol -> Rib::lookup -> paths -+-> known to this batch: their dictionary keys
-//!         (nearly always all at once)                            +-> new: their routes, written into it once
+//! Keys -> rows of one table and protocol -> Rib::lookup -> paths -+-> met before: their keys in the router's book
+//!         (nearly always all at once)                            +-> new: what they say, written into it once
 //! ```
-//! Each distinct route goes once into the dictionary of a batch and side; its key is remembered beside the path,
-//! so a row costs a look-up and no allocation. Rows go through each step together, so that what one waits for is
-//! fetched while the others are looked at. Never looks at the flow's octets: the flow session says what to look up.
+//! A row costs its look-up and the key of the path; neither the path nor its attributes are read, and nothing is
+//! allocated. The batch holds on to the book, whose entries never change. Rows go through each step together, so that
+//! what one waits for is fetched while the others are looked at. Never looks at the flow's octets: the flow session
+//! says what to look up.
 
 mod key;
 mod column;
-pub mod route;
+pub(crate) mod book;
+pub(crate) mod route;
 
 use wire::bgp::IpVersion;
 
 use crate::batch::Batch;
 use crate::ledger::{JoinEnd, Ledgers};
-use crate::rib::attributes::Stamp;
-use crate::rib::{Asked, Found, PathView, Rib, Standing, TableId, TableKey};
-use crate::schema::Side;
+use crate::rib::{Asked, Found, Rib, TableId};
 
+pub use book::{Book, RouteKey};
 pub use column::Columns;
 pub use key::{Keys, Vrf};
-pub use route::{JoinedRoute, RouteOctets};
+pub use route::JoinedRoute;
 
 use column::{CHUNK, Outcomes};
 use key::native;
@@ -45,7 +46,6 @@ fn chunk(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, l
     let found = found.get(..keys.addresses.len()).unwrap_or_default();
     let mut outcomes = Outcomes {
         results: [JoinEnd::Found as u8; CHUNK],
-        routes: [0; CHUNK],
         vrfs_from: [Vrf::DEFAULT.from as u8; CHUNK],
         picked_by: [0; CHUNK],
         looked_up,
@@ -67,10 +67,13 @@ fn chunk(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, l
         }
     }
     ledgers.join(columns.side, JoinEnd::Found, u64::from(outcomes.found.count_ones()));
-    if let Some(column) = columns.route {
-        routes(columns.side, column, found, rib, batch, &mut outcomes.routes);
-    }
     outcomes.write(keys.used_elements, columns, batch);
+    if let Some(column) = columns.route {
+        let mut routes = [RouteKey::default(); CHUNK];
+        let book = rib.keys(found, &mut routes);
+        let routes = routes.get(..found.len()).unwrap_or_default();
+        batch.extend_routes(column, keys.addresses, routes, book, outcomes.found);
+    }
 }
 
 /// Looks the addresses up, those of one table and protocol together. Returns which rows have one, one bit each.
@@ -162,78 +165,4 @@ fn miss(keys: &Keys<'_>, row: usize, rib: &Rib) -> JoinEnd {
     } else {
         JoinEnd::NoRoute
     }
-}
-
-/// The keys of the routes that were found in the dictionary of a batch and side.
-fn routes(
-    side: Side,
-    column: usize,
-    found: &[Found],
-    rib: &mut Rib,
-    batch: &mut Batch,
-    to: &mut [i32; CHUNK],
-) {
-    // First what all of them need is asked for, then each waits for its own.
-    let mut new = 0_u32;
-    let mut touched = 0;
-    for (row, (found, key)) in found.iter().zip(to.iter_mut()).enumerate() {
-        if !found.is_found() {
-            continue;
-        }
-        match rib.stamp(found.path, side).key(mark(*found, batch)) {
-            Some(known) => *key = known,
-            None => {
-                new |= 1 << row;
-                touched ^= rib.touch(found.path);
-            }
-        }
-    }
-    std::hint::black_box(touched);
-    for row in each(new) {
-        if let (Some(found), Some(key)) = (found.get(row), to.get_mut(row)) {
-            *key = route_key(side, *found, rib, batch, column).unwrap_or(0);
-        }
-    }
-}
-
-/// What a path's key in a dictionary belongs to: the batch, and whether the route is stale, which makes it another
-/// entry.
-fn mark(found: Found, batch: &Batch) -> u64 {
-    batch.sequence << 1 | u64::from(found.stale)
-}
-
-/// The key of a path in the dictionary of a batch and side; written into it the first time.
-fn route_key(side: Side, found: Found, rib: &mut Rib, batch: &mut Batch, column: usize) -> Option<i32> {
-    let mark = mark(found, batch);
-    // A row before this one may have had the same route.
-    let known = rib.stamp(found.path, side).key(mark);
-    if known.is_some() {
-        return known;
-    }
-    let view = rib.view(found.path)?;
-    let entry = batch.add_choice(column, |to| write(&view, found, rib, to))?;
-    rib.set_stamp(found.path, side, Stamp::new(mark, entry));
-    Some(entry)
-}
-
-fn write(view: &PathView<'_>, found: Found, rib: &Rib, to: &mut Vec<u8>) {
-    let mut labels = [0; route::MAX_LABEL_OCTETS];
-    let labels = rib.labels_into(found.path, &mut labels);
-    let rd = match view.table {
-        TableKey::Distinguisher(rd) => Some(rd),
-        TableKey::Default | TableKey::Local(_) => None,
-    };
-    RouteOctets::write(
-        &JoinedRoute {
-            prefix: view.prefix,
-            peer: view.peer.address,
-            peer_as: view.peer.autonomous_system,
-            view: view.view,
-            rd,
-            labels,
-            stale: view.standing == Standing::Stale,
-            attributes: view.attributes,
-        },
-        to,
-    );
 }

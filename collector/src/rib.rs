@@ -11,6 +11,7 @@
 pub mod attributes;
 mod change;
 mod lookup;
+mod booked;
 pub mod path;
 mod index;
 mod choice;
@@ -24,7 +25,7 @@ mod saved;
 use wire::bgp::{Family, IpVersion, Prefix};
 use wire::bmp::RibView;
 
-use crate::schema::{PickedBy, Side};
+use crate::schema::PickedBy;
 use crate::settings::Settings;
 
 pub use attributes::{Full, Interned, InternedId};
@@ -32,7 +33,7 @@ pub use path::PathId;
 pub use peer::{Peer, PeerFacts, PeerId, PeerKey, Peers, Standing};
 pub use table::{TableId, TableKey, Tables};
 
-use attributes::Stamp;
+use booked::Booked;
 use choice::Choice;
 use path::Paths;
 
@@ -177,6 +178,7 @@ pub struct Rib {
     /// Whether every path held is live; `None`: to be worked out.
     settled: Option<bool>,
     choice: Choice,
+    booked: Booked,
 }
 
 impl Rib {
@@ -247,6 +249,8 @@ impl Rib {
         let (id, until) = self.peers.add(facts, session, limits.stale_ns);
         self.old_until = [self.old_until, until].into_iter().flatten().min();
         if let Some(table) = before {
+            // Its paths are of a peer of which other things may be true now.
+            self.booked.begin();
             self.tables.release(table);
         }
         id
@@ -351,23 +355,6 @@ impl Rib {
     pub fn paths_of(&self, table: TableId, prefix: &Prefix) -> impl Iterator<Item = PathId> {
         let id = self.paths.find_prefix(table, prefix);
         id.into_iter().flat_map(|id| self.paths.of(id))
-    }
-
-    /// The key of a path in the dictionary of the last batch and side that it was written to.
-    pub(crate) fn stamp(&self, id: PathId, side: Side) -> Stamp {
-        self.paths.get(id).and_then(|path| path.stamps.get(side as usize)).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn set_stamp(&mut self, id: PathId, side: Side, stamp: Stamp) {
-        if let Some(to) = self.paths.get_mut(id).and_then(|path| path.stamps.get_mut(side as usize)) {
-            *to = stamp;
-        }
-    }
-
-    /// Reads what [`Rib::view`] will read, so that it is near by then. What it returns means nothing.
-    pub(crate) fn touch(&self, id: PathId) -> u8 {
-        let Some(path) = self.paths.get(id) else { return 0 };
-        self.attributes.octets(path.attributes).and_then(<[u8]>::first).copied().unwrap_or(0)
     }
 
     /// Time passes: generations whose stale time is over end. Returns the next such moment, monotonic ns.

@@ -146,7 +146,7 @@ pub enum RecordField {
 pub enum RouteField {
     /// [`JoinEnd`](crate::ledger::JoinEnd) as its number. `Fixed1`.
     Result,
-    /// The route found (`join::RouteOctets`): prefix, peer, view, RD, labels, canonical attributes. `Choice`.
+    /// The route found (`join::JoinedRoute`): prefix, peer, view, RD, labels, canonical attributes. `Route`.
     Route,
     /// Id of the element whose address was looked up. `Fixed2`.
     UsedElement,
@@ -276,6 +276,8 @@ pub enum Store {
     Octets,
     /// A key a row into a dictionary that the batch carries.
     Choice,
+    /// A joined route a row, most of it in a book that the batch holds on to.
+    Route,
 }
 
 /// One column of a table.

@@ -4,7 +4,7 @@
 
 use collector::batch::{BatchLimits, WorkerId};
 use collector::capture::{Capture, player::Player};
-use collector::join::{JoinedRoute, RouteOctets};
+use collector::join::JoinedRoute;
 use collector::ledger::{JoinEnd, Kind, MessageEnd, PacketEnd, Protocol, RecordEnd, SetEnd};
 use collector::outlet::{Drain, Lease, Outlet};
 use collector::schema::{Interest, Origin, RecordField, RouteField, Side, TableId, TimeFrom, schemas};
@@ -68,7 +68,7 @@ fn route<'a>((lease, row): (&'a Lease, usize)) -> Result<JoinedRoute<'a>, JoinEn
         return Err(result);
     }
     let column = lease.schema.position(Origin::Join { side, field: RouteField::Route }).unwrap();
-    Ok(RouteOctets(lease.values[column].octets(row).unwrap()).read().unwrap())
+    Ok(lease.values[column].route(row).unwrap())
 }
 
 #[test]

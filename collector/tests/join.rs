@@ -5,7 +5,7 @@
 mod station;
 
 use collector::batch::Values;
-use collector::join::{Columns, JoinedRoute, Keys, RouteOctets, Vrf, join};
+use collector::join::{Columns, JoinedRoute, Keys, Vrf, join};
 use collector::ledger::JoinEnd;
 use collector::schema::{Origin, PickedBy, RouteField, Side, TableId, VrfFrom};
 use collector::settings::{JoinAddress, PortProtocol, VrfDistinguisher, VrfName};
@@ -73,10 +73,9 @@ fn look_up(station: &mut Station, key: &Key) -> Joined {
     let end = JoinEnd::ALL[usize::try_from(integer(RouteField::Result).unwrap()).unwrap()];
     assert_eq!(ledgers.joins[1][end.index()], 1, "every look-up is counted once");
     let routes = column(RouteField::Route);
-    assert!(matches!(batch.values[routes], Values::Choice { .. }));
+    assert!(matches!(batch.values[routes], Values::Routes(_)));
     let is_found = batch.is_present(routes, batch.rows - 1);
-    let route: Option<JoinedRoute<'_>> =
-        is_found.then(|| RouteOctets(batch.values[routes].octets(row).unwrap()).read().unwrap());
+    let route: Option<JoinedRoute<'_>> = is_found.then(|| batch.values[routes].route(row).unwrap());
     Joined {
         end,
         prefix: route.map(|route| route.prefix.to_string()),
@@ -243,9 +242,8 @@ fn destination(settings: Settings, message: &Message) -> (Option<u16>, Option<St
     let integer =
         |field| batch.is_present(column(field), 0).then(|| batch.values[column(field)].integer(0).unwrap());
     let routes = column(RouteField::Route);
-    let prefix = batch
-        .is_present(routes, 0)
-        .then(|| RouteOctets(batch.values[routes].octets(0).unwrap()).read().unwrap().prefix.to_string());
+    let prefix =
+        batch.is_present(routes, 0).then(|| batch.values[routes].route(0).unwrap().prefix.to_string());
     let from = integer(RouteField::VrfFrom).and_then(|n| VrfFrom::from_number(u8::try_from(n).unwrap()));
     (integer(RouteField::UsedElement).map(|id| u16::try_from(id).unwrap()), prefix, from)
 }

@@ -11,7 +11,6 @@ mod station;
 
 use agents::{counters, datagram, discarded, flow, of_agent};
 use collector::batch::BatchLimits;
-use collector::join::RouteOctets;
 use collector::ledger::{FlowEvent, JoinEnd, Kind, MessageEnd, Protocol, RecordEnd};
 use collector::message::Context;
 use collector::outlet::Lease;
@@ -74,8 +73,9 @@ fn samples_meet_the_routes_of_their_exporter() {
         let end = integer(&rows[at], join(side, RouteField::Result))?;
         Some(JoinEnd::ALL[usize::try_from(end).unwrap()])
     };
-    let found = octets(&rows[0], join(Side::Destination, RouteField::Route)).unwrap();
-    let route = RouteOctets(&found).read().unwrap();
+    let (lease, row) = &rows[0];
+    let column = lease.schema.position(join(Side::Destination, RouteField::Route)).unwrap();
+    let route = lease.values[column].route(*row).unwrap();
     assert_eq!(route.prefix.to_string(), "198.51.100.0/24");
     assert_eq!(route.peer, Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2]));
     assert_eq!(integer(&rows[0], join(Side::Destination, RouteField::UsedElement)), Some(12));

@@ -55,7 +55,9 @@ impl AsRef<[u8]> for Part {
             (Which::Values, Some(Values::Fixed16(values))) => values.as_slice().as_bytes(),
             (Which::Values, Some(Values::Choice { keys, .. })) => keys.as_slice().as_bytes(),
             (Which::Octets, Some(Values::Octets { octets, .. } | Values::Choice { octets, .. })) => octets,
-            (Which::Values, Some(Values::Octets { .. }) | None) | (Which::Octets, _) => &[],
+            (Which::Values, Some(Values::Octets { .. } | Values::Routes(_)) | None) | (Which::Octets, _) => {
+                &[]
+            }
         }
     }
 }
@@ -106,7 +108,9 @@ impl<'l> Column<'l> {
             Values::Fixed2(_) => Arc::new(self.numbers::<UInt16Type>()?),
             Values::Fixed4(_) => Arc::new(self.numbers::<UInt32Type>()?),
             Values::Fixed8(_) => Arc::new(self.numbers::<UInt64Type>()?),
-            Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } => return None,
+            Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } | Values::Routes(_) => {
+                return None;
+            }
         })
     }
 
@@ -118,7 +122,9 @@ impl<'l> Column<'l> {
             Values::Fixed2(_) => Arc::new(self.numbers::<Int16Type>()?),
             Values::Fixed4(_) => Arc::new(self.numbers::<Int32Type>()?),
             Values::Fixed8(_) => Arc::new(self.numbers::<Int64Type>()?),
-            Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } => return None,
+            Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } | Values::Routes(_) => {
+                return None;
+            }
         })
     }
 
@@ -132,7 +138,8 @@ impl<'l> Column<'l> {
             | Values::Fixed2(_)
             | Values::Fixed16(_)
             | Values::Octets { .. }
-            | Values::Choice { .. } => return None,
+            | Values::Choice { .. }
+            | Values::Routes(_) => return None,
         })
     }
 

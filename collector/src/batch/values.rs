@@ -1,5 +1,7 @@
 //! The values of one column in, each by its row out. Knows nothing of presence: every row has a value.
 
+use super::routes::Routes;
+use crate::join::JoinedRoute;
 use crate::schema::Store;
 
 /// Values that a column has room for beyond its rows: loops of several values a step write whole steps, and what is
@@ -35,6 +37,8 @@ pub enum Values {
         /// All entries' octets, one after the other.
         octets: Vec<u8>,
     },
+    /// What rows were joined with.
+    Routes(Routes),
 }
 
 impl Values {
@@ -54,6 +58,7 @@ impl Values {
                 ends: Vec::with_capacity(64),
                 octets: Vec::with_capacity(4096),
             },
+            Store::Route => Self::Routes(Routes::new(rows)),
         }
     }
 
@@ -68,6 +73,7 @@ impl Values {
             Self::Fixed16(values) => values.len(),
             Self::Octets { ends, .. } => ends.len(),
             Self::Choice { keys, .. } => keys.len(),
+            Self::Routes(routes) => routes.len(),
         }
     }
 
@@ -82,7 +88,12 @@ impl Values {
     pub fn octets_len(&self) -> usize {
         match self {
             Self::Octets { octets, .. } | Self::Choice { octets, .. } => octets.len(),
-            Self::Fixed1(_) | Self::Fixed2(_) | Self::Fixed4(_) | Self::Fixed8(_) | Self::Fixed16(_) => 0,
+            Self::Fixed1(_)
+            | Self::Fixed2(_)
+            | Self::Fixed4(_)
+            | Self::Fixed8(_)
+            | Self::Fixed16(_)
+            | Self::Routes(_) => 0,
         }
     }
 
@@ -94,8 +105,19 @@ impl Values {
             Self::Choice { keys, ends, octets } => {
                 slice(ends, octets, usize::try_from(*keys.get(row)?).ok()?)
             }
-            Self::Fixed1(_) | Self::Fixed2(_) | Self::Fixed4(_) | Self::Fixed8(_) | Self::Fixed16(_) => None,
+            Self::Fixed1(_)
+            | Self::Fixed2(_)
+            | Self::Fixed4(_)
+            | Self::Fixed8(_)
+            | Self::Fixed16(_)
+            | Self::Routes(_) => None,
         }
+    }
+
+    /// The route that a row was joined with. `None`: it has none, or the column is another.
+    #[must_use]
+    pub fn route(&self, row: usize) -> Option<JoinedRoute<'_>> {
+        if let Self::Routes(routes) = self { routes.get(row) } else { None }
     }
 
     /// The integer of a row of a column of width 1 to 8.
@@ -106,7 +128,7 @@ impl Values {
             Self::Fixed2(values) => values.get(row).map(|&v| u64::from(v)),
             Self::Fixed4(values) => values.get(row).map(|&v| u64::from(v)),
             Self::Fixed8(values) => values.get(row).copied(),
-            Self::Fixed16(_) | Self::Octets { .. } | Self::Choice { .. } => None,
+            Self::Fixed16(_) | Self::Octets { .. } | Self::Choice { .. } | Self::Routes(_) => None,
         }
     }
 
@@ -173,6 +195,7 @@ impl Values {
                 octets.truncate(ends.last().map_or(0, |&end| usize::try_from(end).unwrap_or(0)));
             }
             Self::Choice { keys, .. } => keys.truncate(rows),
+            Self::Routes(routes) => routes.truncate(rows),
         }
     }
 
@@ -185,6 +208,7 @@ impl Values {
             Self::Fixed16(values) => values.resize(rows, [0; 16]),
             Self::Octets { ends, octets } => ends.resize(rows, end(octets)),
             Self::Choice { keys, .. } => keys.resize(rows, 0),
+            Self::Routes(routes) => routes.pad(rows),
         }
     }
 }

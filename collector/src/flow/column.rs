@@ -106,7 +106,7 @@ impl Step {
     pub(crate) fn new(column: usize, store: Store, field: Field, place: Place) -> Option<Self> {
         let data_type = lookup(field.pen, field.id).map(|element| element.data_type);
         let read = match (store, data_type, place.length()) {
-            (_, _, Some(0)) | (Store::Choice, ..) => return None,
+            (_, _, Some(0)) | (Store::Choice | Store::Route, ..) => return None,
             (Store::Octets, Some(DataType::String), _) => Read::Text,
             (Store::Octets, Some(_) | None, _) => Read::Octets,
             (_, None, _) => return None,
@@ -281,7 +281,7 @@ fn push(values: &mut Values, value: u64) {
         Values::Fixed2(to) => to.push(value as u16),
         Values::Fixed4(to) => to.push(value as u32),
         Values::Fixed8(to) => to.push(value),
-        Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } => {}
+        Values::Fixed16(_) | Values::Octets { .. } | Values::Choice { .. } | Values::Routes(_) => {}
     }
 }
 

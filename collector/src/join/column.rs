@@ -42,12 +42,11 @@ impl Columns {
 /// What the look-ups of some rows came to, by column. Bit masks have one bit a row.
 pub(super) struct Outcomes {
     pub(super) results: [u8; CHUNK],
-    pub(super) routes: [i32; CHUNK],
     pub(super) vrfs_from: [u8; CHUNK],
     pub(super) picked_by: [u8; CHUNK],
     /// Rows that had an address.
     pub(super) looked_up: u32,
-    /// Rows whose route is in the dictionary.
+    /// Rows that found a route.
     pub(super) found: u32,
 }
 
@@ -65,9 +64,6 @@ impl Outcomes {
         first(columns.picked_by, &self.picked_by, self.found, batch);
         if let Some(column) = columns.used_element {
             batch.extend_fixed2(column, used_elements, self.looked_up);
-        }
-        if let Some(column) = columns.route {
-            batch.extend_choices(column, self.routes.get(..rows).unwrap_or_default(), self.found);
         }
     }
 }

@@ -1,12 +1,13 @@
-//! A route as an entry of the join's dictionary: written by the worker, read by the sinks.
+//! A route that a flow was joined with. What many routes have in common is an entry of a book, written by the worker
+//! and read by the sinks; the prefix and whether it is stale come from the row.
 //!
 //! ```text
-//! | flags 1 | view 1 | length in bits 1 | prefix 16 | peer AS 4 | peer 16 | RD 8 | labels n 1 | labels 3 x n | attributes .. |
-//! flags: 1 stale, 2 IPv6, 4 has a peer address, 8 has an RD
+//! | flags 1 | view 1 | peer AS 4 | peer 16 | RD 8 | labels n 1 | labels 3 x n | attributes .. |
+//! flags: 4 has a peer address, 8 has an RD
 //! ```
 
 use wire::Cursor;
-use wire::bgp::{IpVersion, Prefix};
+use wire::bgp::Prefix;
 use wire::bmp::RibView;
 
 use crate::rib::peer::{view_at, view_index};
@@ -15,10 +16,8 @@ use crate::rib::peer::{view_at, view_index};
 pub(crate) const MAX_LABEL_OCTETS: usize = 3 * 16;
 
 /// Octets of an entry before its labels.
-const HEAD: usize = 3 + 16 + 4 + 16 + 8 + 1;
+const HEAD: usize = 2 + 4 + 16 + 8 + 1;
 
-const STALE: u8 = 1;
-const IPV6: u8 = 2;
 const HAS_PEER: u8 = 4;
 const HAS_RD: u8 = 8;
 
@@ -43,53 +42,31 @@ pub struct JoinedRoute<'a> {
     pub attributes: &'a [u8],
 }
 
-/// Octets of an entry of the column [`RouteField::Route`](crate::schema::RouteField::Route).
+/// An entry of a [`Book`](super::Book): all of a route but its prefix and whether it is stale.
 #[derive(Clone, Copy, Debug)]
-pub struct RouteOctets<'a>(pub &'a [u8]);
+pub(crate) struct RouteOctets<'a>(pub(crate) &'a [u8]);
 
 impl<'a> RouteOctets<'a> {
     /// Appends the octets of a route.
-    pub fn write(route: &JoinedRoute<'_>, to: &mut Vec<u8>) {
+    pub(crate) fn write(route: &JoinedRoute<'_>, to: &mut Vec<u8>) {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let labels = u8::try_from(route.labels.len() / 3).unwrap_or(u8::MAX);
-        // One piece of known length, so that it is copied in one go.
-        let mut head = [0; HEAD];
-        let fields: [&[u8]; 6] = [
-            &[
-                flag(route.stale, STALE)
-                    | flag(route.prefix.version == IpVersion::V6, IPV6)
-                    | flag(route.peer.is_some(), HAS_PEER)
-                    | flag(route.rd.is_some(), HAS_RD),
-                u8::try_from(view_index(route.view)).unwrap_or(u8::MAX),
-                route.prefix.length,
-            ],
-            &route.prefix.octets,
-            &route.peer_as.to_be_bytes(),
-            &route.peer.unwrap_or_default(),
-            &route.rd.unwrap_or_default(),
-            &[labels],
-        ];
-        let mut rest = head.as_mut_slice();
-        for field in fields {
-            let Some((to, behind)) = rest.split_at_mut_checked(field.len()) else { return };
-            to.copy_from_slice(field);
-            rest = behind;
-        }
         to.reserve(HEAD + route.labels.len() + route.attributes.len());
-        to.extend_from_slice(&head);
+        to.push(flag(route.peer.is_some(), HAS_PEER) | flag(route.rd.is_some(), HAS_RD));
+        to.push(u8::try_from(view_index(route.view)).unwrap_or(u8::MAX));
+        to.extend_from_slice(&route.peer_as.to_be_bytes());
+        to.extend_from_slice(&route.peer.unwrap_or_default());
+        to.extend_from_slice(&route.rd.unwrap_or_default());
+        to.push(labels);
         to.extend_from_slice(route.labels.get(..usize::from(labels) * 3).unwrap_or_default());
         to.extend_from_slice(route.attributes);
     }
 
-    /// Reads the route back. `None`: the octets are not one.
-    #[must_use]
-    pub fn read(self) -> Option<JoinedRoute<'a>> {
+    /// Reads the route of a row back. `None`: the octets are not one.
+    pub(crate) fn read(self, prefix: Prefix, stale: bool) -> Option<JoinedRoute<'a>> {
         let mut cursor = Cursor::new(self.0);
         let flags = cursor.u8().ok()?;
         let view = view_at(cursor.u8().ok()?)?;
-        let length = cursor.u8().ok()?;
-        let version = if flags & IPV6 == 0 { IpVersion::V4 } else { IpVersion::V6 };
-        let prefix = Prefix { version, octets: cursor.array().ok()?, length };
         let peer_as = cursor.u32().ok()?;
         let peer = cursor.array().ok()?;
         let rd = cursor.array().ok()?;
@@ -102,7 +79,7 @@ impl<'a> RouteOctets<'a> {
             view,
             rd: (flags & HAS_RD != 0).then_some(rd),
             labels,
-            stale: flags & STALE != 0,
+            stale,
             attributes: cursor.rest(),
         })
     }
@@ -126,11 +103,11 @@ mod tests {
         };
         let mut octets = Vec::new();
         RouteOctets::write(&route, &mut octets);
-        assert_eq!(RouteOctets(&octets).read(), Some(route));
+        assert_eq!(RouteOctets(&octets).read(route.prefix, true), Some(route));
         let other = JoinedRoute { peer: Some([1; 16]), rd: None, labels: &[], stale: false, ..route };
         octets.clear();
         RouteOctets::write(&other, &mut octets);
-        assert_eq!(RouteOctets(&octets).read(), Some(other));
-        assert_eq!(RouteOctets(&octets[..40]).read(), None);
+        assert_eq!(RouteOctets(&octets).read(route.prefix, false), Some(other));
+        assert_eq!(RouteOctets(&octets[..HEAD - 1]).read(route.prefix, false), None);
     }
 }

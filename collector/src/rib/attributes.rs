@@ -29,9 +29,6 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// That of no batch.
-    pub(crate) const NEVER: Self = Self { batch: 0, key: 0 };
-
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a stamp is read again within a few batches of its own"

@@ -26,14 +26,14 @@ impl Rib {
             return RibEnd::TooManyAttributes;
         };
         let known = self.paths.find_prefix(table, &route.prefix);
-        if let Some(path) =
-            known.and_then(|prefix| self.paths.find(prefix, key)).and_then(|id| self.paths.get_mut(id))
+        if let Some(id) = known.and_then(|prefix| self.paths.find(prefix, key))
+            && let Some(path) = self.paths.get_mut(id)
         {
+            self.booked.forget(id);
             self.attributes.hold(attributes);
             let before = std::mem::replace(&mut path.attributes, attributes);
             let labels_before = std::mem::replace(&mut path.labels, labels);
             path.generation = generation;
-            path.stamps = Default::default();
             self.attributes.release(before);
             self.release_labels(labels_before);
             return RibEnd::Replaced;
@@ -101,6 +101,7 @@ impl Rib {
 
     pub(super) fn free(&mut self, id: PathId) {
         let Some(path) = self.paths.remove(id) else { return };
+        self.booked.forget(id);
         let (table, of) = (path.table, path.of);
         if path.is_empty {
             self.tables.remove(table, &path.prefix, of, &self.paths);

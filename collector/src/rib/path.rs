@@ -4,7 +4,7 @@
 
 use wire::bgp::{IpVersion, Prefix};
 
-use super::attributes::{Interned, InternedId, Stamp};
+use super::attributes::{Interned, InternedId};
 use super::choice::view_preference;
 use super::index::Index;
 use super::table::TableId;
@@ -97,8 +97,6 @@ pub(crate) struct Place {
     pub(crate) generation: u32,
     pub(crate) attributes: InternedId,
     pub(crate) labels: Labels,
-    /// Its key in the dictionary of the last batch that it was written to, by side.
-    pub(crate) stamps: [Stamp; 2],
 }
 
 const _: () = assert!(size_of::<Place>() == 64);
@@ -121,7 +119,6 @@ impl Place {
             generation: 0,
             attributes: InternedId(0),
             labels: Labels::NONE,
-            stamps: [Stamp::NEVER; 2],
         }
     }
 
@@ -147,7 +144,6 @@ impl Place {
             self.path_id = path_id;
         }
         (self.generation, self.attributes, self.labels) = (generation, attributes, labels);
-        self.stamps = [Stamp::NEVER; 2];
     }
 }
 

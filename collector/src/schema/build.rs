@@ -150,7 +150,7 @@ fn join_column(side: Side, field: RouteField) -> Column {
     };
     let (field_name, store) = match field {
         RouteField::Result => ("result", Store::Fixed1),
-        RouteField::Route => ("route", Store::Choice),
+        RouteField::Route => ("route", Store::Route),
         RouteField::UsedElement => ("usedElement", Store::Fixed2),
         RouteField::VrfFrom => ("vrfFrom", Store::Fixed1),
         RouteField::PickedBy => ("pickedBy", Store::Fixed1),

@@ -83,7 +83,7 @@ pub fn schemas() -> Schemas {
     let messages = [(F::Kind, Store::Fixed1), (F::Context, Store::Octets), (F::Octets, Store::Octets)];
     let join = [
         (RouteField::Result, Store::Fixed1),
-        (RouteField::Route, Store::Choice),
+        (RouteField::Route, Store::Route),
         (RouteField::UsedElement, Store::Fixed2),
         (RouteField::VrfFrom, Store::Fixed1),
         (RouteField::PickedBy, Store::Fixed1),

@@ -1,13 +1,15 @@
 //! A lease of flows -> a record batch: elements under `fields`, what was worked out under `derived`, the join under
 //! `join`, as in the JSON lines.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBuilder, StringBuilder, UInt32Builder};
-use arrow_array::types::UInt8Type;
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::types::{Int32Type, UInt8Type};
+use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch, StringArray};
 use arrow_schema::ArrowError;
-use collector::join::RouteOctets;
+use collector::batch::Values;
 use collector::ledger::JoinEnd;
 use collector::outlet::Lease;
 use collector::schema::{Origin, PickedBy, RecordField, RouteField, SamplingFrom, Side, TimeFrom, VrfFrom};
@@ -69,39 +71,60 @@ fn joined(lease: &Lease, side: Side) -> Result<Named, ArrowError> {
     let mut named = Named::default();
     let at =
         |field| lease.schema.position(Origin::Join { side, field }).map(|column| Column::new(lease, column));
-    let (Some(result), Some(route)) = (at(RouteField::Result), at(RouteField::Route)) else {
+    let (Some(result), Some(route)) =
+        (at(RouteField::Result), lease.schema.position(Origin::Join { side, field: RouteField::Route }))
+    else {
         return Ok(named);
     };
     named.push("miss", result.numbers::<UInt8Type>().map(|ends| misses(&ends)));
-    let Some(keys) = route.keys() else { return Ok(named) };
+    let Some(Values::Routes(routes)) = lease.values.get(route) else { return Ok(named) };
+    // Most of a route is the same in many rows: it is worked out once.
+    let mut entries: HashMap<(usize, u32), i32> = HashMap::new();
+    let mut keys = Vec::with_capacity(lease.rows as usize);
     let mut attributes = AttributeColumns::default();
     let [mut prefix, mut peer, mut view, mut rd] = [(); 4].map(|()| StringBuilder::new());
     let (mut peer_as, mut stale) = (UInt32Builder::new(), BooleanBuilder::new());
     let mut text = String::new();
-    for entry in route.entries() {
-        let read = RouteOctets(entry).read();
-        prefix.append_option(read.map(|route| route.prefix.to_string()));
-        view.append_option(read.map(|route| route.view.name()));
-        peer_as.append_option(read.map(|route| route.peer_as));
-        stale.append_option(read.map(|route| route.stale));
-        rd.append_option(read.and_then(|route| route.rd).map(|rd| RouteDistinguisher(rd).to_string()));
-        peer.append_option(read.and_then(|route| route.peer).map(|octets| {
+    for row in 0..lease.rows as usize {
+        let read = routes.common(row).zip(routes.get(row));
+        prefix.append_option(read.map(|(_, route)| {
+            text.clear();
+            // Writing into memory cannot fail.
+            let _ = write!(text, "{}", route.prefix);
+            text.as_str()
+        }));
+        stale.append_option(read.map(|(_, route)| route.stale));
+        let Some((common, route)) = read else {
+            keys.push(None);
+            continue;
+        };
+        let next = i32::try_from(entries.len()).unwrap_or(i32::MAX);
+        let key = *entries.entry(common).or_insert(next);
+        keys.push(Some(key));
+        if key < next {
+            continue;
+        }
+        view.append_value(route.view.name());
+        peer_as.append_value(route.peer_as);
+        rd.append_option(route.rd.map(|rd| RouteDistinguisher(rd).to_string()));
+        peer.append_option(route.peer.map(|octets| {
             text.clear();
             element::write_address(&mut text, octets);
-            text.clone()
+            text.as_str()
         }));
-        attributes.push(read.map_or(&[][..], |route| route.attributes));
+        attributes.push(route.attributes);
     }
-    let columns: [(&str, ArrayRef); 6] = [
-        ("prefix", Arc::new(prefix.finish())),
-        ("peer", Arc::new(peer.finish())),
-        ("peerAs", Arc::new(peer_as.finish())),
-        ("ribView", Arc::new(view.finish())),
-        ("rd", Arc::new(rd.finish())),
-        ("stale", Arc::new(stale.finish())),
+    let keys = PrimitiveArray::<Int32Type>::from(keys);
+    let columns: [(&str, ArrayRef, bool); 6] = [
+        ("prefix", Arc::new(prefix.finish()), false),
+        ("peer", Arc::new(peer.finish()), true),
+        ("peerAs", Arc::new(peer_as.finish()), true),
+        ("ribView", Arc::new(view.finish()), true),
+        ("rd", Arc::new(rd.finish()), true),
+        ("stale", Arc::new(stale.finish()), false),
     ];
-    for (name, array) in columns {
-        named.push(name, Some(spread(&array, &keys)?));
+    for (name, array, is_common) in columns {
+        named.push(name, Some(if is_common { spread(&array, &keys)? } else { array }));
     }
     attributes.spread(&keys, &mut named)?;
     named.push("usedElement", at(RouteField::UsedElement).and_then(|c| c.unsigned()));

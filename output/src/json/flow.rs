@@ -1,6 +1,7 @@
 //! A row of the flows table, or an options row of the messages table -> its line.
 
 use collector::batch::Batch;
+use collector::join::JoinedRoute;
 use collector::ledger::JoinEnd;
 use collector::message::Context;
 use collector::schema::{
@@ -110,6 +111,10 @@ impl<'b> Row<'b> {
 
     pub(super) fn sixteen(self, column: Option<usize>) -> Option<[u8; 16]> {
         self.batch.values.get(self.present(column)?)?.sixteen(self.row).copied()
+    }
+
+    fn route(self, column: Option<usize>) -> Option<JoinedRoute<'b>> {
+        self.batch.values.get(self.present(column)?)?.route(self.row)
     }
 
     fn small(self, column: Option<usize>) -> Option<u8> {
@@ -274,8 +279,8 @@ pub(super) fn join(json: &mut Json<'_>, layout: &Layout, row: Row<'_>) {
         };
         json.key(side.key).open();
         if *end == JoinEnd::Found {
-            if let Some(route) = row.octets(side.route) {
-                super::route::joined(json, route);
+            if let Some(route) = row.route(side.route) {
+                super::route::joined(json, &route);
             }
             if let Some(id) = row.integer(side.used_element).and_then(|id| u16::try_from(id).ok()) {
                 json.key("usedElement").text(Name { pen: 0, id });

@@ -1,6 +1,6 @@
 //! A row of the routes table -> its line; a route that a flow was joined with -> an object.
 
-use collector::join::RouteOctets;
+use collector::join::JoinedRoute;
 use collector::ledger::RouteAction;
 use collector::schema::{RecordField, Schema};
 use wire::bgp::{
@@ -129,8 +129,7 @@ fn labels(json: &mut Json<'_>, labels: Labels<'_>, withdraw: bool) {
 }
 
 /// Writes the route of a join as keys of the open object.
-pub(super) fn joined(json: &mut Json<'_>, octets: &[u8]) {
-    let Some(route) = RouteOctets(octets).read() else { return };
+pub(super) fn joined(json: &mut Json<'_>, route: &JoinedRoute<'_>) {
     json.key("prefix").text(route.prefix);
     attribute::attributes(json, route.attributes);
     if let Some(origin) = origin_as(route.attributes) {
