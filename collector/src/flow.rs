@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! payload -> header -> exporter (key, bounded) -> sets -+-> template -> plan (shared) ---+
-//!                                |                      +-> records -> place -> column --+-> rows -> join -> batch
+//!                                |                      +-> records -> place -> rows -> pending -> column -> batch
 //!                                +-> sequence           |               time, sampling --+
 //!                                                       +-> waiting, until the template comes
 //! ```
@@ -14,6 +14,7 @@ pub mod template;
 mod plan;
 mod layout;
 mod lane;
+mod plane;
 mod place;
 mod column;
 mod time;
@@ -22,6 +23,7 @@ mod options;
 mod announced;
 mod key;
 mod rows;
+mod pending;
 pub(crate) mod waiting;
 mod sets;
 mod saved;
@@ -48,6 +50,7 @@ use rows::{DataSet, Scratch};
 use sets::Work;
 use waiting::{Bound, WorkerWaiting};
 
+pub(crate) use pending::Pending;
 pub use saved::Saved;
 pub use state::{ExporterState, TemplateState};
 
@@ -179,7 +182,9 @@ impl Sessions {
         let sum = work.sets(message.sets(), ipfix::template::Templates::new);
         // RFC 7011 section 3.1: data records, those of options included, since the session began.
         exporter.seen(&header, sum.records, turn);
-        self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
+        if sum.has_templates || exporter.awaits() {
+            self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
+        }
         Ok(sum.end)
     }
 
@@ -199,7 +204,9 @@ impl Sessions {
         let sum = work.sets(packet.sets(), v9::templates);
         // RFC 3954 section 5.1: packets.
         exporter.seen(&header, Some(1), turn);
-        self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
+        if sum.has_templates || exporter.awaits() {
+            self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
+        }
         Ok(sum.end)
     }
 
@@ -233,7 +240,9 @@ impl Sessions {
             .set(Protocol::Netflow5, if fault.is_some() { SetEnd::Malformed } else { SetEnd::Decoded });
         // Flows, also those of the packet that did not arrive whole.
         exporter.seen(&header, Some(u32::from(packet.count)), turn);
-        self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
+        if exporter.awaits() {
+            self.due_ns = [self.due_ns, exporter.due_ns(turn.settings)].into_iter().flatten().min();
+        }
         Ok(if fault.is_some() { MessageEnd::Partial } else { MessageEnd::Decoded })
     }
 }

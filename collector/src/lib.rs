@@ -46,14 +46,12 @@ pub use settings::Settings;
 
 use ledger::PacketEnd;
 use router::Routers;
-use settings::PortProtocol;
 use spoken::Spoken;
 
 /// Everything one worker knows of its routers. One a worker.
 #[derive(Debug)]
 pub struct Collector {
     settings: Settings,
-    ports: HashMap<u16, PortProtocol>,
     routers: Routers,
     streams: HashMap<StreamId, RouterId>,
     shared: flow::Shared,
@@ -93,10 +91,8 @@ impl Collector {
     /// A collector that knows nothing yet. `schemas` must be those its outlets were made with.
     #[must_use]
     pub fn new(settings: Settings, schemas: Schemas) -> Self {
-        let ports = settings.ports.iter().copied().collect();
         let shared = flow::Shared::new(&schemas, &settings);
         Self {
-            ports,
             routers: Routers::default(),
             streams: HashMap::new(),
             notifications: notification::Shared::new(shared.waiting()),
@@ -214,7 +210,8 @@ impl Collector {
         payload: &[u8],
         out: &mut Outlet,
     ) -> Result<PacketEnd, PacketEnd> {
-        let port = self.ports.get(&to.port()).copied().ok_or(PacketEnd::NotTelemetry)?;
+        let mut ports = self.settings.ports.iter();
+        let (_, port) = *ports.find(|(number, _)| *number == to.port()).ok_or(PacketEnd::NotTelemetry)?;
         let spoken = Spoken::of(port, payload).ok_or(PacketEnd::UnknownProtocol)?;
         let exporter = sixteen(from.ip());
         let id = self.routers.resolve(exporter, &self.settings)?;

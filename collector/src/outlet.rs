@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 
 use crate::batch::{Batch, BatchLimits, WorkerId};
+use crate::flow::Pending;
 use crate::schema::{Schema, TableId};
 
 /// The schemas of all tables, shared by workers and sinks.
@@ -21,6 +22,8 @@ pub struct Outlet {
     full: Arc<ArrayQueue<Box<Batch>>>,
     /// One numbering for all tables: a key that a route remembers is of one batch, whatever its table.
     next_sequence: u64,
+    /// Rows of the open batch of flows that lack columns still.
+    pending: Pending,
     errors: Errors,
 }
 
@@ -47,6 +50,18 @@ impl Table {
             self.stack.push(batch);
         }
         self.stack.pop()
+    }
+
+    /// The open batch, opened if need be.
+    fn open(&mut self, next_sequence: &mut u64) -> Option<&mut Batch> {
+        if self.open.is_none() {
+            let mut batch = self.empty()?;
+            batch.clear();
+            batch.sequence = *next_sequence;
+            *next_sequence += 1;
+            self.open = Some(batch);
+        }
+        self.open.as_deref_mut()
     }
 }
 
@@ -77,28 +92,42 @@ impl Outlet {
             tables.get(table).map_or_else(|| Arc::new(ArrayQueue::new(1)), |table| Arc::clone(&table.empty))
         });
         let drain = Drain { full: Arc::clone(&full), empty };
-        (Self { tables, full, next_sequence: 1, errors: Errors::default() }, drain)
+        let [flows, ..] = schemas;
+        let pending = Pending::new(flows);
+        (Self { tables, full, next_sequence: 1, pending, errors: Errors::default() }, drain)
     }
 
     /// The open batch of a table with room for at least one row, or `None` when all batches are out: a drop.
     pub fn batch(&mut self, table: TableId) -> Option<&mut Batch> {
-        let full = &self.full;
-        let table = self.tables.get_mut(table.index())?;
+        if table == TableId::Flows {
+            let (batch, pending) = self.flows()?;
+            pending.write(batch);
+            return Some(batch);
+        }
+        let Self { tables, full, next_sequence, .. } = self;
+        let table = tables.get_mut(table.index())?;
         if table.open.as_ref().is_some_and(|batch| batch.room() == 0) {
             hand_on(table, full);
         }
-        if table.open.is_none() {
-            let mut batch = table.empty()?;
-            batch.clear();
-            batch.sequence = self.next_sequence;
-            self.next_sequence += 1;
-            table.open = Some(batch);
+        table.open(next_sequence)
+    }
+
+    /// The same of flows, with those of its rows that lack columns.
+    pub(crate) fn flows(&mut self) -> Option<(&mut Batch, &mut Pending)> {
+        let Self { tables: [table, ..], full, next_sequence, pending, .. } = self;
+        if let Some(batch) = table.open.as_deref_mut().filter(|batch| batch.room() == 0) {
+            pending.write(batch);
+            hand_on(table, full);
         }
-        table.open.as_deref_mut()
+        Some((table.open(next_sequence)?, pending))
     }
 
     /// Hands every open batch on that holds rows; called on the tick and at the end.
     pub fn publish(&mut self) {
+        let [flows, ..] = &mut self.tables;
+        if let Some(batch) = &mut flows.open {
+            self.pending.write(batch);
+        }
         for table in &mut self.tables {
             if table.open.as_ref().is_some_and(|batch| batch.rows > 0) {
                 hand_on(table, &self.full);
@@ -118,11 +147,13 @@ impl Outlet {
         is_allowed
     }
 
-    /// Takes back rows that were begun and not finished: what a panic in mid-row leaves behind.
-    pub fn undo(&mut self) {
+    /// Takes back rows that were begun and not finished: what a panic in mid-row leaves behind. Returns how many of
+    /// them were counted as rows of flows already.
+    pub fn undo(&mut self) -> usize {
         for batch in self.tables.iter_mut().filter_map(|table| table.open.as_deref_mut()) {
             batch.undo_rows();
         }
+        self.pending.undone()
     }
 
     /// Full batches that no sink has taken yet.

@@ -120,6 +120,11 @@ impl Sequence {
         self.gaps.iter().map(|gap| gap.since_ns.saturating_add(SETTLE_NS)).min()
     }
 
+    /// Whether a gap is open.
+    pub(crate) const fn has_gaps(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
     /// Units lost for certain so far.
     pub(crate) const fn lost(&self) -> u64 {
         self.lost

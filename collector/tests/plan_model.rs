@@ -114,16 +114,48 @@ fn seen(lease: &Lease, column: usize, row: usize) -> Cell {
     }
 }
 
+/// A record that was sent, and the message that it was in.
+struct Sent<'a> {
+    fields: &'a [Field],
+    values: &'a [Vec<u8>],
+    octets: Vec<u8>,
+    message: u32,
+}
+
+/// Holds every cell of a batch against what was sent, from row `first` on. Returns its rows.
+fn check(lease: &Lease, sent: &[Sent<'_>], first: usize) -> Result<usize, TestCaseError> {
+    prop_assert_eq!(lease.schema.table, TableId::Flows);
+    for (at, record) in sent.iter().skip(first).take(lease.rows as usize).enumerate() {
+        for (column, what) in lease.schema.columns.iter().enumerate() {
+            let wanted = match what.origin {
+                Origin::Element { pen, id, nth } => {
+                    let same = |pair: &(&Field, &Vec<u8>)| (pair.0.pen, pair.0.id) == (pen, id);
+                    let found = record.fields.iter().zip(record.values).filter(same).nth(usize::from(nth));
+                    found.map_or(Cell::Absent, |(_, octets)| expected(pen, id, octets))
+                }
+                Origin::Record(RecordField::Record) => Cell::Octets(record.octets.clone()),
+                Origin::Record(RecordField::ObservationDomainId) => Cell::Integer(record.message.into()),
+                Origin::Record(RecordField::ReceiveTime) => Cell::Integer(u64::from(record.message) + 1),
+                _ => continue,
+            };
+            prop_assert_eq!(seen(lease, column, at), wanted, "{} of row {}", what.name, first + at);
+        }
+    }
+    Ok(lease.rows as usize)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
+    /// Messages of one template, with records of another one between some of them.
     #[test]
     fn every_cell_is_what_the_wire_says(
         fields in fields(),
         seed in vec(any::<u8>(), 97),
         rows in 0..20_usize,
-        batch_rows in 1..9_u32,
+        batch_rows in prop_oneof![1..9_u32, 100..400_u32],
         padding in 0..4_usize,
+        between in vec(any::<bool>(), 1..16),
     ) {
         let elements = ELEMENTS.repeat(3);
         let interest = Interest { kinds: u32::MAX, whole_records: true, elements, join: false };
@@ -132,48 +164,48 @@ proptest! {
         let (mut outlet, drain) = Outlet::new(WorkerId(0), &schemas, 32, limits);
         let ports = vec![(4739, PortProtocol::Ipfix)];
         let mut collector = Collector::new(Settings { ports, ..Settings::default() }, schemas);
-
-        let values = records(&fields, &seed, rows);
-        let mut body = Vec::new();
-        let mut wire_records = Vec::new();
-        for record in &values {
-            let slices: Vec<&[u8]> = record.iter().map(|value| &value[..]).collect();
-            let start = body.len();
-            data_record(&mut body, &fields, &slices);
-            wire_records.push(body[start..].to_vec());
-        }
-        let minimum: usize = fields.iter().map(|field| field.minimum_length()).sum();
-        body.extend(vec![0; padding.min(minimum - 1)]);
-        let mut message = Message::new(1_750_000_000, 0, 7);
-        message.template(256, &fields).raw(256, &body, 0);
-        prop_assume!(message.length() < 65_000);
-        let payload = message.finish();
         let here: SocketAddr = "192.0.2.1:4739".parse().unwrap();
-        let input = Input::Datagram { from: here, to: here, payload: &payload };
-        collector.accept(Now::default(), input, &mut outlet);
-        outlet.publish();
-        prop_assert_eq!(collector.ledgers().unexplained(), 0);
 
-        let mut row = 0;
-        while let Some(lease) = drain.take() {
-            prop_assert_eq!(lease.schema.table, TableId::Flows);
-            for at in 0..lease.rows as usize {
-                for (column, what) in lease.schema.columns.iter().enumerate() {
-                    let wanted = match what.origin {
-                        Origin::Element { pen, id, nth } => {
-                            let same = |field: &&(usize, &Field)| (field.1.pen, field.1.id) == (pen, id);
-                            let place = fields.iter().enumerate().collect::<Vec<_>>();
-                            let found = place.iter().filter(same).nth(usize::from(nth)).map(|found| found.0);
-                            found.map_or(Cell::Absent, |found| expected(pen, id, &values[row][found]))
-                        }
-                        Origin::Record(RecordField::Record) => Cell::Octets(wire_records[row].clone()),
-                        _ => continue,
-                    };
-                    prop_assert_eq!(seen(&lease, column, at), wanted, "{} of row {}", what.name, row);
-                }
-                row += 1;
+        let others = [Field::iana(8, 4), Field::iana(4, 1), Field::iana(7, 2), Field::iana(1, 8)];
+        let other_values = records(&others, &seed, 1);
+        let values = records(&fields, &seed, rows);
+        let minimum: usize = fields.iter().map(|field| field.minimum_length()).sum();
+        let (mut sent, mut read) = (Vec::new(), 0);
+        for (number, is_between) in (0..).zip(between) {
+            let (mut body, mut other_body) = (Vec::new(), Vec::new());
+            let add = |body: &mut Vec<u8>, fields, values: &'_ Vec<Vec<u8>>| {
+                let slices: Vec<&[u8]> = values.iter().map(|value| &value[..]).collect();
+                let start = body.len();
+                data_record(body, fields, &slices);
+                body[start..].to_vec()
+            };
+            for values in &values {
+                let octets = add(&mut body, &fields, values);
+                sent.push(Sent { fields: &fields, values, octets, message: number });
+            }
+            body.extend(vec![0; padding.min(minimum - 1)]);
+            let mut message = Message::new(1_750_000_000, 0, number);
+            message.template(256, &fields).raw(256, &body, 0);
+            if is_between {
+                let values = &other_values[0];
+                let octets = add(&mut other_body, &others, values);
+                sent.push(Sent { fields: &others, values, octets, message: number });
+                message.template(300, &others).raw(300, &other_body, 0);
+            }
+            prop_assume!(message.length() < 65_000);
+            let payload = message.finish();
+            let input = Input::Datagram { from: here, to: here, payload: &payload };
+            let now = Now { unix_ns: u64::from(number) + 1, ..Now::default() };
+            collector.accept(now, input, &mut outlet);
+            while let Some(lease) = drain.take() {
+                read += check(&lease, &sent, read)?;
             }
         }
-        prop_assert_eq!(row, rows);
+        outlet.publish();
+        while let Some(lease) = drain.take() {
+            read += check(&lease, &sent, read)?;
+        }
+        prop_assert_eq!(read, sent.len());
+        prop_assert_eq!(collector.ledgers().unexplained(), 0);
     }
 }

@@ -12,7 +12,7 @@ mod hand_over;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use collector::ledger::PacketEnd;
+use collector::ledger::{Kind, PacketEnd, RecordEnd};
 use collector::{Collector, Input, Now, Outlet, Schemas};
 
 use crate::datagram::Datagrams;
@@ -348,6 +348,9 @@ impl Worker {
         if std::mem::take(&mut self.under_way) {
             gone.ledgers_mut().packet(PacketEnd::WorkerPanic);
         }
+        for _ in 0..self.outlet.undo() {
+            gone.ledgers_mut().record_moved(Kind::Flow, RecordEnd::Row, RecordEnd::WorkerPanic);
+        }
         gone.ledgers_mut().panicked();
         self.report.panicked(gone.ledgers());
         // What panicked once may do so again while it is taken apart. Freeing millions of routes takes longer than
@@ -357,7 +360,6 @@ impl Worker {
                 drop(std::thread::Builder::new().name("panicked".into()).spawn(move || drop(gone)));
             }
         }));
-        self.outlet.undo();
         match std::mem::replace(&mut self.at, At::Elsewhere) {
             At::Ring(number) => {
                 if let Some(ring) = self.rings.get_mut(number) {

@@ -1,61 +1,103 @@
 //! Records of a set in, one column of a batch out: a tight loop over the rows for each element that someone
 //! wants. What kind of loop is decided once, when the template is compiled.
 
+use wide::u8x16;
 use wire::element::{DataType, lookup};
 use wire::ipfix::template::Field;
 use wire::value::{Value, number};
 
 use super::lane::Lanes;
 use super::place::{Place, Records};
+use super::plane::{self, BLOCK, PlaneSpace};
 use crate::batch::{Batch, Values};
 use crate::schema::Store;
+
+/// Columns of one or two octets in a window of octets from which on it pays to turn that window.
+const WORTH_TURNING: usize = 4;
 
 /// The columns to be filled from the records of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Steps {
     /// Fields as wide as their columns, by width: 1, 2, 4, 8 and 16 octets.
     whole: [Vec<Step>; 5],
+    /// Those of 1, 2 and 4 octets that are better read plane by plane.
+    turned: [Vec<Step>; 3],
     others: Vec<Step>,
+    /// Where those lie, as [`PlaneSpace::turn`] counts it.
+    windows: u8,
 }
 
 impl Steps {
-    /// Adds a column.
-    pub(crate) fn push(&mut self, step: Step) {
-        let [one, two, four, eight, sixteen] = &mut self.whole;
-        let steps = match (step.read, step.place.length()) {
-            (Read::Whole, Some(1)) => one,
-            (Read::Whole, Some(2)) => two,
-            (Read::Whole, Some(4)) => four,
-            (Read::Whole, Some(8)) => eight,
-            (Read::Whole, Some(16)) => sixteen,
-            _ => &mut self.others,
+    /// How to fill these columns from records that lie side by side, or not.
+    pub(crate) fn of(steps: Vec<Step>) -> Self {
+        let is_narrow = |step: &&Step| step.read == Read::Whole && matches!(step.place.length(), Some(1 | 2));
+        let is_worth = |window: &u8| {
+            let narrow = steps.iter().filter(is_narrow);
+            narrow.filter(|step| step.windows() == *window).count() >= WORTH_TURNING
         };
-        steps.push(step);
-    }
-
-    /// How many columns there are.
-    pub(crate) fn len(&self) -> usize {
-        self.whole.iter().map(Vec::len).sum::<usize>() + self.others.len()
+        let windows = (0..u8::BITS).map(|window| 1 << window).filter(is_worth).fold(0, |all, one| all | one);
+        let mut sorted = Self { windows, ..Self::default() };
+        for step in steps {
+            let [one, two, four, eight, sixteen] = &mut sorted.whole;
+            let [turned_one, turned_two, turned_four] = &mut sorted.turned;
+            let is_turned = step.windows() & !windows == 0;
+            let steps = match (step.read, step.place.length()) {
+                (Read::Whole, Some(1)) if is_turned => turned_one,
+                (Read::Whole, Some(2)) if is_turned => turned_two,
+                (Read::Whole, Some(4)) if is_turned => turned_four,
+                (Read::Whole, Some(1)) => one,
+                (Read::Whole, Some(2)) => two,
+                (Read::Whole, Some(4)) => four,
+                (Read::Whole, Some(8)) => eight,
+                (Read::Whole, Some(16)) => sixteen,
+                _ => &mut sorted.others,
+            };
+            steps.push(step);
+        }
+        sorted
     }
 
     /// Appends the values of all `records`, which follow those of the batch.
     pub(crate) fn fill(&self, records: &Records<'_>, batch: &mut Batch) {
-        let lanes = records.lanes();
-        if lanes.is_empty() {
-            for step in self.whole.iter().flatten() {
-                step.fill(records, batch);
-            }
-        } else {
-            let [one, two, four, eight, sixteen] = &self.whole;
-            from_lanes(one, lanes, batch, Values::fixed1, u8::from_be_bytes);
-            from_lanes(two, lanes, batch, Values::fixed2, u16::from_be_bytes);
-            from_lanes(four, lanes, batch, Values::fixed4, u32::from_be_bytes);
-            from_lanes(eight, lanes, batch, Values::fixed8, u64::from_be_bytes);
-            from_lanes(sixteen, lanes, batch, Values::fixed16, |octets| octets);
+        for step in self.whole.iter().chain(&self.turned).flatten().chain(&self.others) {
+            step.fill(records, batch);
         }
+    }
+
+    /// The same for records that lie side by side.
+    pub(crate) fn fill_from(&self, records: &Records<'_>, planes: &mut PlaneSpace, batch: &mut Batch) {
+        let lanes = records.lanes();
+        let rows = lanes.len();
+        planes.turn(lanes, self.windows);
+        let [one, two, four] = &self.turned;
+        from_planes(one, planes, rows, batch, Values::fixed1, plane::ones);
+        from_planes(two, planes, rows, batch, Values::fixed2, plane::twos);
+        from_planes(four, planes, rows, batch, Values::fixed4, plane::fours);
+        let [one, two, four, eight, sixteen] = &self.whole;
+        from_lanes(one, lanes, batch, Values::fixed1, u8::from_be_bytes);
+        from_lanes(two, lanes, batch, Values::fixed2, u16::from_be_bytes);
+        from_lanes(four, lanes, batch, Values::fixed4, u32::from_be_bytes);
+        from_lanes(eight, lanes, batch, Values::fixed8, u64::from_be_bytes);
+        from_lanes(sixteen, lanes, batch, Values::fixed16, |octets| octets);
         for step in &self.others {
             step.fill(records, batch);
         }
+    }
+}
+
+/// One column after the other from records that lie plane by plane.
+#[inline(never)]
+fn from_planes<const W: usize, T: Copy>(
+    steps: &[Step],
+    planes: &PlaneSpace,
+    rows: usize,
+    batch: &mut Batch,
+    of: impl Fn(&mut Values) -> Option<&mut Vec<T>>,
+    convert: impl Fn(&[u8x16; W]) -> [T; BLOCK],
+) {
+    for step in steps {
+        let Some(to) = batch.fixed(step.column, &of) else { continue };
+        planes.extend(step.place.offset(), rows, to, &convert);
     }
 }
 
@@ -115,6 +157,11 @@ impl Step {
             (_, Some(kind), Some(length)) => fixed(kind, length),
         };
         Some(Self { column, place, read })
+    }
+
+    /// Where its field lies, as [`PlaneSpace::turn`] counts it.
+    fn windows(&self) -> u8 {
+        plane::windows(self.place.offset(), self.place.length().unwrap_or(0))
     }
 
     /// Appends the column's values of all `records`.

@@ -143,6 +143,11 @@ impl Exporter {
         self.count_lost(protocol, turn);
     }
 
+    /// Whether a tick is to do something for data or gaps; the age of templates aside.
+    pub(crate) fn awaits(&self) -> bool {
+        self.sequence.has_gaps() || self.waiting.len() > 0
+    }
+
     /// When a tick would do something, monotonic ns.
     pub(crate) fn due_ns(&self, settings: &Settings) -> Option<u64> {
         let templates = match settings.template_lifetime_ns {
@@ -163,43 +168,74 @@ impl Exporter {
 /// The flow sessions of one router.
 #[derive(Debug, Default)]
 pub(crate) struct Exporters {
-    by_key: HashMap<Key, Box<Exporter>>,
+    sessions: Vec<(Key, Exporter)>,
+    /// Where each is, once there are several.
+    by_key: HashMap<Key, usize>,
+    /// Where the one of the last message is: most routers have but one, and others send several messages in a row.
+    last: usize,
 }
 
 impl Exporters {
     /// The session of a key, made if need be; one that rested longest goes when there are too many.
     pub(crate) fn session(&mut self, key: Key, turn: &mut Turn<'_>) -> &mut Exporter {
-        if self.by_key.len() >= turn.settings.max_exporters_per_router.max(1)
-            && !self.by_key.contains_key(&key)
-        {
+        if self.sessions.get(self.last).is_none_or(|session| session.0 != key) {
+            self.last = match self.by_key.get(&key) {
+                Some(&at) => at,
+                None => self.add(key, turn),
+            };
+        }
+        let Some(session) = self.sessions.get_mut(self.last) else {
+            unreachable!("the last one is among them");
+        };
+        &mut session.1
+    }
+
+    /// Puts a new session into the table, in the place of the one that rested longest if there are too many.
+    #[cold]
+    fn add(&mut self, key: Key, turn: &mut Turn<'_>) -> usize {
+        if self.sessions.len() >= turn.settings.max_exporters_per_router.max(1) {
             self.evict(turn);
         }
-        let settings = turn.settings;
-        self.by_key.entry(key).or_insert_with(|| Box::new(Exporter::new(&key, settings)))
+        self.insert(key, Exporter::new(&key, turn.settings))
     }
 
     fn evict(&mut self, turn: &mut Turn<'_>) {
-        let oldest =
-            self.by_key.iter().min_by_key(|(_, exporter)| exporter.last_seen_ns).map(|(key, _)| *key);
-        let Some((key, exporter)) = oldest.and_then(|key| self.by_key.remove_entry(&key)) else { return };
+        let sessions = self.sessions.iter().enumerate();
+        let Some((oldest, _)) = sessions.min_by_key(|(_, session)| session.1.last_seen_ns) else { return };
+        let (key, exporter) = self.sessions.swap_remove(oldest);
+        self.by_key.remove(&key);
+        if let Some(moved) = self.sessions.get(oldest) {
+            self.by_key.insert(moved.0, oldest);
+        }
         turn.ledgers.flow_event(FlowEvent::ExporterEvicted);
         for _ in 0..exporter.waiting.len() {
             turn.ledgers.set_moved(key.protocol(), SetEnd::Waiting, SetEnd::NoTemplate);
         }
     }
 
-    /// Puts a session into the table.
-    pub(crate) fn insert(&mut self, key: Key, exporter: Exporter) {
-        self.by_key.insert(key, Box::new(exporter));
+    /// Puts a session into the table, in the place of one with the same key. Returns where it is.
+    pub(crate) fn insert(&mut self, key: Key, exporter: Exporter) -> usize {
+        let at = *self.by_key.entry(key).or_insert(self.sessions.len());
+        match self.sessions.get_mut(at) {
+            Some(session) => session.1 = exporter,
+            None => {
+                // No room for four where there is one.
+                if self.sessions.len() == self.sessions.capacity() {
+                    self.sessions.reserve_exact(self.sessions.len().max(1));
+                }
+                self.sessions.push((key, exporter));
+            }
+        }
+        at
     }
 
     /// All sessions.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Exporter)> {
-        self.by_key.iter().map(|(key, exporter)| (key, &**exporter))
+        self.sessions.iter().map(|session| (&session.0, &session.1))
     }
 
     /// All sessions, to be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Exporter)> {
-        self.by_key.iter_mut().map(|(key, exporter)| (key, &mut **exporter))
+        self.sessions.iter_mut().map(|session| (&session.0, &mut session.1))
     }
 }

@@ -3,83 +3,108 @@
 //! A column is read by one loop over all records. At a distance known only at run time each step of it must be
 //! checked; at a known one nothing is left but load, swap and store. One copy a record pays for that many columns.
 
-/// Octets from one record to the next.
-const LANE: usize = 128;
+use super::plane::BLOCK;
+
+/// Octets from one record to the next, hence the longest record that has a lane.
+pub(crate) const LANE: usize = 128;
 
 /// Records that one step of a loop reads: counting steps costs as much as reading a record.
 const ABREAST: usize = 4;
 
-type Lane = [u8; LANE];
+/// Records that there is room for: all of them, 16 KiB, stay in the first level of caches while column after column
+/// is read from them.
+pub(crate) const LANES: usize = 128;
 
-/// Space for the records of one set, kept so that nothing is allocated for a set.
-#[derive(Debug, Default)]
-pub(crate) struct LaneSpace(Vec<[Lane; ABREAST]>);
+/// One record, and behind it whatever.
+pub(crate) type Lane = [u8; LANE];
 
-impl LaneSpace {
-    /// Lays `rows` records of `stride` octets side by side; no lanes if they are longer than one.
-    #[inline(never)]
-    pub(crate) fn lay(&mut self, octets: &[u8], stride: usize, rows: usize) -> Lanes<'_> {
-        if !(1..=LANE).contains(&stride) {
-            return Lanes::default();
-        }
-        let steps = rows.div_ceil(ABREAST);
-        if self.0.len() < steps {
-            self.0.resize(steps, [[0; LANE]; ABREAST]);
-        }
-        let lanes = self.0.get_mut(..steps).unwrap_or_default();
-        // A copy of known length, so what stands behind a record is copied with it.
-        match stride {
-            ..=48 => copy::<48>(octets, stride, lanes.as_flattened_mut()),
-            49..=80 => copy::<80>(octets, stride, lanes.as_flattened_mut()),
-            _ => copy::<LANE>(octets, stride, lanes.as_flattened_mut()),
-        }
-        Lanes { lanes, rows }
+/// Space for records side by side.
+#[derive(Debug)]
+pub(crate) struct LaneSpace(Box<[[Lane; ABREAST]]>);
+
+impl Default for LaneSpace {
+    fn default() -> Self {
+        Self(vec![[[0; LANE]; ABREAST]; LANES / ABREAST].into())
     }
 }
 
-/// Copies one record into each lane, and the last one into those that are left: whoever looks at all lanes sees
-/// nothing that is not in a record.
+impl LaneSpace {
+    /// Lays records of `stride` octets into the lanes from `first` on, as many as there are lanes.
+    #[inline(never)]
+    pub(crate) fn lay(&mut self, first: usize, octets: &[u8], stride: usize) {
+        if !(1..=LANE).contains(&stride) {
+            return;
+        }
+        let lanes = self.0.as_flattened_mut().get_mut(first..first + octets.len() / stride);
+        let lanes = lanes.unwrap_or_default();
+        // A copy of known length, so what stands behind a record is copied with it.
+        match stride {
+            ..=48 => copy::<48>(octets, stride, lanes),
+            49..=80 => copy::<80>(octets, stride, lanes),
+            _ => copy::<LANE>(octets, stride, lanes),
+        }
+    }
+
+    /// The first `rows` records laid.
+    pub(crate) fn lanes(&mut self, rows: usize) -> Lanes<'_> {
+        let steps = rows.div_ceil(ABREAST);
+        let lanes = self.0.get_mut(..steps).unwrap_or_default();
+        // Who looks at all lanes of a step sees nothing that is not in a record.
+        if let Some((records, left)) = lanes.as_flattened_mut().split_at_mut_checked(rows)
+            && let Some(last) = records.last()
+        {
+            left.fill(*last);
+        }
+        Lanes { all: &self.0, rows }
+    }
+}
+
+/// Copies one record into each lane.
 fn copy<const N: usize>(octets: &[u8], stride: usize, lanes: &mut [Lane]) {
     let (mut rest, mut lanes) = (octets, lanes.iter_mut());
     while let Some(whole) = rest.first_chunk::<N>()
-        && let Some(behind) = rest.get(stride..)
-        && !behind.is_empty()
+        && let Some(lane) = lanes.next()
     {
-        let Some(lane) = lanes.next() else { return };
         if let Some(lane) = lane.first_chunk_mut() {
             *lane = *whole;
         }
-        rest = behind;
+        rest = rest.get(stride..).unwrap_or_default();
     }
-    for lane in lanes {
-        pad(lane, rest);
-        if let Some(behind) = rest.get(stride..)
-            && !behind.is_empty()
-        {
-            rest = behind;
+    // The last ones, behind which too little stands for a copy of known length.
+    for (lane, record) in lanes.zip(rest.chunks_exact(stride)) {
+        if let Some(lane) = lane.get_mut(..stride) {
+            lane.copy_from_slice(record);
         }
-    }
-}
-
-/// The last record, behind which too little stands for a copy of known length.
-fn pad(lane: &mut Lane, octets: &[u8]) {
-    let length = octets.len().min(LANE);
-    if let (Some(to), Some(octets)) = (lane.get_mut(..length), octets.get(..length)) {
-        to.copy_from_slice(octets);
     }
 }
 
 /// Records side by side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lanes<'a> {
-    lanes: &'a [[Lane; ABREAST]],
+    all: &'a [[Lane; ABREAST]],
     rows: usize,
 }
 
-impl Lanes<'_> {
+impl<'a> Lanes<'a> {
     /// Whether there are none.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.rows == 0
+    }
+
+    /// How many records they are.
+    pub(crate) const fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// The octets of all records, [`LANE`] for each.
+    pub(crate) fn octets(&self) -> &'a [u8] {
+        let octets = self.all.as_flattened().as_flattened();
+        octets.get(..self.rows * LANE).unwrap_or_default()
+    }
+
+    /// Lanes by sixteen; behind the last record stands whatever stood there before.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &'a [Lane; BLOCK]> {
+        self.all.as_flattened().as_chunks().0.iter().take(self.rows.div_ceil(BLOCK))
     }
 
     /// Converts the `W` octets at `offset` of each record and appends them. A field lies within its record and so
@@ -98,7 +123,8 @@ impl Lanes<'_> {
             convert(octets.copied().unwrap_or([0; W]))
         };
         let end = to.len() + self.rows;
-        to.extend(self.lanes.iter().flat_map(|abreast| abreast.each_ref().map(&mut value)));
+        let lanes = self.all.get(..self.rows.div_ceil(ABREAST)).unwrap_or_default();
+        to.extend(lanes.iter().flat_map(|abreast| abreast.each_ref().map(&mut value)));
         to.truncate(end);
     }
 }
@@ -109,10 +135,15 @@ mod tests {
 
     #[test]
     fn every_record_has_its_lane_and_the_last_ones_no_neighbours() {
-        for (stride, rows) in [(1, 300), (7, 33), (48, 5), (76, 18), (80, 7), (81, 4), (128, 9), (128, 0)] {
+        for (stride, rows) in [(1, 128), (7, 33), (48, 5), (76, 18), (80, 7), (81, 4), (128, 9), (128, 0)] {
             let octets: Vec<u8> = (0..stride * rows).map(|at| (at % 251) as u8).collect();
             let mut space = LaneSpace::default();
-            let lanes = space.lay(&octets, stride, rows);
+            // As if they had come by two messages.
+            let (one, other) = octets.split_at(rows / 3 * stride);
+            space.lay(0, one, stride);
+            space.lay(rows / 3, other, stride);
+            let lanes = space.lanes(rows);
+            assert_eq!((lanes.len(), lanes.octets().len()), (rows, rows * LANE));
             for offset in 0..stride {
                 let (mut column, mut seen) = (vec![9], Vec::new());
                 lanes.extend(offset, &mut column, |[octet]| {
@@ -128,8 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn long_records_have_no_lanes() {
-        assert!(LaneSpace::default().lay(&[0; 258], 129, 2).is_empty());
-        assert!(LaneSpace::default().lay(&[0; 258], 0, 2).is_empty());
+    fn what_has_no_lane_is_left_alone() {
+        let mut space = LaneSpace::default();
+        for (first, octets, stride) in [(0, [1; 258], 129), (0, [1; 258], 0), (127, [1; 258], 128)] {
+            space.lay(first, &octets, stride);
+        }
+        assert!(space.lanes(LANES).octets().iter().all(|octet| *octet == 0));
     }
 }

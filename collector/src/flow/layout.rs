@@ -60,20 +60,37 @@ impl Layout {
 }
 
 /// Values that one step of a loop writes.
-const STEP: usize = 8;
+const STEP: usize = 16;
 
-/// Appends the same value for the next `rows` rows.
+/// Appends values to a column, each for as many rows as stand beside it. Equal ones in a row, as most are that
+/// messages have in common, are written together.
 #[inline(never)]
-pub(crate) fn repeat<T: Copy>(
+pub(crate) fn repeat<T: Copy + PartialEq>(
     batch: &mut Batch,
     column: Option<usize>,
     of: impl Fn(&mut Values) -> Option<&mut Vec<T>>,
-    value: T,
-    rows: usize,
+    mut values: impl Iterator<Item = (T, usize)>,
 ) {
     let Some(column) = column else { return };
     let Some(to) = batch.fixed(column, of) else { return };
-    let end = to.len() + rows;
-    to.extend(std::iter::repeat_n([value; STEP], rows.div_ceil(STEP)).flatten());
+    let Some((mut value, mut rows)) = values.next() else { return };
+    for (next, more) in values {
+        if next == value {
+            rows += more;
+        } else {
+            fill(to, value, rows);
+            (value, rows) = (next, more);
+        }
+    }
+    fill(to, value, rows);
+}
+
+/// Appends one value so often.
+#[inline]
+fn fill<T: Copy>(to: &mut Vec<T>, value: T, rows: usize) {
+    let (end, step) = (to.len() + rows, [value; STEP]);
+    for _ in 0..rows.div_ceil(STEP) {
+        to.extend_from_slice(&step);
+    }
     to.truncate(end);
 }

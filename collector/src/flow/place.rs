@@ -8,7 +8,7 @@ use wire::ipfix::data::RecordLength;
 use wire::ipfix::template::Field;
 use wire::value::number;
 
-use super::lane::{LaneSpace, Lanes};
+use super::lane::{LANE, Lanes};
 
 /// Where a field lies in every record of its template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,14 @@ impl Shape {
         match self.gaps.len() {
             0 | 1 => 0,
             gaps => 2 * gaps,
+        }
+    }
+
+    /// Octets of every record, if all have as many.
+    pub(crate) const fn fixed(&self) -> Option<usize> {
+        match self.gaps.len() {
+            0 | 1 => Some(self.minimum),
+            _ => None,
         }
     }
 
@@ -150,13 +158,15 @@ impl<'a> Records<'a> {
         self.lanes
     }
 
-    /// The same with records of fixed length side by side in `space`, unless they are longer than that allows.
-    pub(crate) fn side_by_side(self, space: &'a mut LaneSpace) -> Self {
-        let lanes = match self.per_record {
-            0 => space.lay(self.octets, self.stride, self.rows),
-            _ => Lanes::default(),
-        };
-        Self { lanes, ..self }
+    /// Records of fixed length that lie side by side.
+    pub(crate) fn side_by_side(lanes: Lanes<'a>) -> Self {
+        let (octets, rows) = (lanes.octets(), lanes.len());
+        Self { octets, rows, stride: LANE, per_record: 0, anchors: &[], used: octets.len(), lanes }
+    }
+
+    /// The octets of records of fixed length, and how many each has.
+    pub(crate) const fn fixed(&self) -> (&'a [u8], usize) {
+        (self.octets, self.stride)
     }
 
     /// How many they are.

@@ -11,6 +11,7 @@ use wire::netflow::v5;
 
 use super::column::{Step, Steps};
 use super::key::Keys;
+use super::lane::LANE;
 use super::layout::Layout;
 use super::options::Told;
 use super::place::{Place, Shape};
@@ -21,6 +22,9 @@ use crate::batch::Batch;
 use crate::outlet::Schemas;
 use crate::schema::{Column, Origin, Schema};
 use crate::settings::JoinAddress;
+
+/// Columns from which on it pays to lay records side by side.
+const WORTH_LANES: usize = 4;
 
 /// The fields of a template with their places, to be searched.
 pub(crate) struct Found<'a> {
@@ -67,6 +71,8 @@ pub(crate) struct Plan {
     octets: Box<[u8]>,
     pub(crate) is_options: bool,
     pub(crate) shape: Shape,
+    /// Whether many columns are read from its records, and they are of a length that can be laid side by side.
+    pub(crate) is_laid: bool,
     /// Columns of elements that someone wants.
     pub(crate) steps: Steps,
     pub(crate) times: Times,
@@ -98,12 +104,14 @@ impl Plan {
             }
             Origin::Element { .. } | Origin::Record(_) | Origin::Join { .. } => None,
         };
-        let mut steps = Steps::default();
-        schema.columns.iter().enumerate().filter_map(step).for_each(|step| steps.push(step));
+        let steps: Vec<Step> = schema.columns.iter().enumerate().filter_map(step).collect();
+        let is_laid =
+            steps.len() >= WORTH_LANES && shape.fixed().is_some_and(|octets| (1..=LANE).contains(&octets));
         Self {
             octets: octets.into(),
+            is_laid,
             is_options: template.is_options,
-            steps,
+            steps: Steps::of(steps),
             times: Times::of(&found),
             sampling: Sampling::of(&found),
             // 10 and 14: interfaces; 234 and 235: VRFs.

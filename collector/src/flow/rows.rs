@@ -8,9 +8,9 @@ use wire::{Malformed, Reason};
 use super::exporter::Knowledge;
 use super::header::Header;
 use super::key::KeySpace;
-use super::lane::LaneSpace;
-use super::layout::{Layout, repeat};
+use super::layout::Layout;
 use super::options::Options;
+use super::pending::Run;
 use super::place::Records;
 use super::plan::{Plan, Plans};
 use crate::Turn;
@@ -20,16 +20,12 @@ use crate::join;
 use crate::ledger::{FlowEvent, Kind, Ledgers, RecordEnd};
 use crate::message::{self, Context};
 use crate::rib::Rib;
-use crate::schema::{Side, TableId};
-
-/// Columns from which on it pays to lay records side by side.
-const WORTH_LANES: usize = 4;
+use crate::schema::Side;
 
 /// Space that rows are made in, kept so that nothing is allocated for a set.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     anchors: Vec<u32>,
-    lanes: LaneSpace,
     numbers: [Vec<u64>; 2],
     keys: KeySpace,
 }
@@ -73,7 +69,7 @@ pub(crate) fn take(
     rib: &mut Rib,
     turn: &mut Turn<'_>,
 ) -> Taken {
-    let Scratch { anchors, lanes, numbers, keys } = scratch;
+    let Scratch { anchors, numbers, keys } = scratch;
     let records = plan.shape.cut(set.octets, anchors);
     let n = u32::try_from(records.len()).unwrap_or(u32::MAX);
     let kind = if plan.is_options { Kind::Options } else { Kind::Flow };
@@ -87,7 +83,7 @@ pub(crate) fn take(
         options(set, plan, &records, turn);
     } else {
         let maker = Maker { set, plan, layout: plans.layout() };
-        maker.flows(&records, knowledge, lanes, numbers, keys, rib, turn);
+        maker.flows(&records, knowledge, numbers, keys, rib, turn);
     }
     let fault = fault(set, plan, records.used());
     if fault.is_some_and(|fault| fault.reason == Reason::Truncated) {
@@ -134,90 +130,64 @@ fn options(set: &DataSet<'_>, plan: &Plan, records: &Records<'_>, turn: &mut Tur
 /// Makes the rows of flows.
 struct Maker<'a> {
     set: &'a DataSet<'a>,
-    plan: &'a Plan,
+    plan: &'a Arc<Plan>,
     layout: &'a Layout,
 }
 
 impl Maker<'_> {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the spaces that rows are made in are apart so that they can be lent"
-    )]
     fn flows(
         &self,
         records: &Records<'_>,
         knowledge: &mut Knowledge,
-        lanes: &mut LaneSpace,
         numbers: &mut [Vec<u64>; 2],
         keys: &mut KeySpace,
         rib: &mut Rib,
         turn: &mut Turn<'_>,
     ) {
+        let (plan, layout) = (self.plan, self.layout);
+        let mut run = self.run(turn.exporter, turn.now);
         let mut done = 0;
         while done < records.len() {
-            let Some(batch) = turn.out.batch(TableId::Flows) else {
+            let Some((batch, pending)) = turn.out.flows() else {
                 let left = (records.len() - done) as u64;
                 turn.ledgers.records(Kind::Flow, RecordEnd::OutletFull, left);
                 return;
             };
-            let records = self.part(records, done, batch.room() as usize, lanes);
-            let rows = u32::try_from(records.len()).unwrap_or(u32::MAX);
-            let part = Part { records, header: self.set.header, layout: self.layout };
-            self.columns(batch, &part, knowledge, numbers, turn.exporter, turn.now);
-            if self.layout.joins() && turn.settings.join {
+            run.rows = (records.len() - done).min(batch.room() as usize);
+            if plan.is_laid {
+                run.rows = pending.make_room(plan, &run, run.rows, batch);
+            } else {
+                pending.write(batch);
+                plan.steps.fill(&records.part(done, run.rows), batch);
+                Run::write(&[run], layout, batch);
+            }
+            let part = Part { records: records.part(done, run.rows), header: self.set.header, layout };
+            self.of_session(batch, &part, knowledge, numbers);
+            if layout.joins() && turn.settings.join {
                 self.join(batch, &part.records, knowledge, keys, rib, turn.ledgers);
             }
-            done += part.records.len();
-            batch.grow_rows(rows);
-            turn.ledgers.records(Kind::Flow, RecordEnd::Row, u64::from(rows));
+            if plan.is_laid {
+                pending.lay(&part.records, &run);
+            }
+            done += run.rows;
+            batch.grow_rows(u32::try_from(run.rows).unwrap_or(u32::MAX));
+            turn.ledgers.records(Kind::Flow, RecordEnd::Row, run.rows as u64);
         }
     }
 
-    /// All columns but those of the join.
-    #[inline(never)]
-    fn columns(
-        &self,
-        batch: &mut Batch,
-        part: &Part<'_>,
-        knowledge: &mut Knowledge,
-        numbers: &mut [Vec<u64>; 2],
-        exporter: [u8; 16],
-        now: Now,
-    ) {
-        self.of_message(batch, exporter, now, part.records.len());
-        if self.layout.record.is_some() || self.layout.template.is_some() {
-            self.whole_records(batch, &part.records);
+    /// What all rows of the set have in common.
+    const fn run(&self, exporter: [u8; 16], now: Now) -> Run {
+        let header = self.set.header;
+        Run {
+            rows: 0,
+            exporter,
+            received_ns: now.unix_ns,
+            frame: now.frame,
+            template_id: self.set.template_id,
+            domain: header.domain,
+            version: header.version,
+            export_ns: header.export_ns,
         }
-        self.plan.steps.fill(&part.records, batch);
-        self.derived(batch, part, knowledge, numbers);
-    }
-
-    /// Some of the records, side by side if many columns are to be read from them.
-    fn part<'r>(
-        &self,
-        records: &Records<'r>,
-        first: usize,
-        rows: usize,
-        lanes: &'r mut LaneSpace,
-    ) -> Records<'r> {
-        let part = records.part(first, rows);
-        if self.plan.steps.len() < WORTH_LANES { part } else { part.side_by_side(lanes) }
-    }
-
-    /// Columns that are the same for all rows of a set.
-    fn of_message(&self, batch: &mut Batch, exporter: [u8; 16], now: Now, rows: usize) {
-        let (layout, header) = (self.layout, self.set.header);
-        repeat(batch, layout.exporter, Values::fixed16, exporter, rows);
-        repeat(batch, layout.receive_time, Values::fixed8, now.unix_ns, rows);
-        if now.frame > 0 {
-            repeat(batch, layout.frame, Values::fixed8, now.frame, rows);
-        }
-        repeat(batch, layout.domain, Values::fixed4, header.domain, rows);
-        if let Some(id) = self.set.template_id {
-            repeat(batch, layout.template_id, Values::fixed2, id, rows);
-        }
-        repeat(batch, layout.version, Values::fixed1, header.version, rows);
-        repeat(batch, layout.export_time, Values::fixed8, header.export_ns, rows);
     }
 
     /// Columns of the join.
@@ -256,17 +226,22 @@ impl Maker<'_> {
         }
     }
 
-    /// Columns that are worked out.
-    fn derived(
+    /// Columns that hang on the message or on what its session knows, and those of whole records.
+    fn of_session(
         &self,
         batch: &mut Batch,
         part: &Part<'_>,
         knowledge: &mut Knowledge,
         numbers: &mut [Vec<u64>; 2],
     ) {
-        let plan = self.plan;
+        let (plan, layout) = (self.plan, self.layout);
         let options = &mut knowledge.options;
-        plan.times.fill(part, options.boot_ms(), numbers, batch);
+        if layout.record.is_some() || layout.template.is_some() {
+            self.whole_records(batch, &part.records);
+        }
+        if !plan.is_laid || plan.times.are_relative() {
+            plan.times.fill(part, options.boot_ms(), numbers, batch);
+        }
         plan.sampling.fill(part, options, knowledge.sampling, batch);
         if options.has_names(0) || options.has_names(2) {
             self.names(batch, &part.records, options, numbers);

@@ -80,8 +80,9 @@ impl Sampling {
         if self.rate.is_some() || options.has_samplers() {
             self.fill_each(part, options, of_all, batch);
         } else if let Some((rate, from)) = of_all {
-            repeat(batch, layout.sampling_rate, Values::fixed8, rate.to_bits(), records.len());
-            repeat(batch, layout.sampling_from, Values::fixed1, from as u8, records.len());
+            let rows = records.len();
+            repeat(batch, layout.sampling_rate, Values::fixed8, std::iter::once((rate.to_bits(), rows)));
+            repeat(batch, layout.sampling_from, Values::fixed1, std::iter::once((from as u8, rows)));
         }
     }
 

@@ -37,13 +37,15 @@ pub(crate) struct Sum {
     pub(crate) end: MessageEnd,
     /// Data records; `None`: a set could not be counted.
     pub(crate) records: Option<u32>,
+    /// There were templates among them.
+    pub(crate) has_templates: bool,
 }
 
 impl Work<'_, '_> {
     /// Works on all sets, in order. `templates` reads the definitions of a template set.
     pub(crate) fn sets<'a>(&mut self, sets: Sets<'a>, templates: impl Fn(&Set<'a>) -> Templates<'a>) -> Sum {
         let protocol = self.header.protocol();
-        let mut sum = Sum { end: MessageEnd::Decoded, records: Some(0) };
+        let mut sum = Sum { end: MessageEnd::Decoded, records: Some(0), has_templates: false };
         for set in sets {
             self.turn.ledgers.set_in(protocol);
             let end = match set {
@@ -52,7 +54,10 @@ impl Work<'_, '_> {
                     sum.records = sum.records.zip(records).map(|(sum, records)| sum.wrapping_add(records));
                     end
                 }
-                Ok(set) => self.templates(templates(&set)),
+                Ok(set) => {
+                    sum.has_templates = true;
+                    self.templates(templates(&set))
+                }
                 Err(malformed) => {
                     self.error(malformed);
                     match malformed.reason == Reason::BadSetId {
@@ -63,7 +68,7 @@ impl Work<'_, '_> {
             };
             self.turn.ledgers.set(protocol, end);
             if end == SetEnd::Malformed {
-                sum = Sum { end: MessageEnd::Partial, records: None };
+                (sum.end, sum.records) = (MessageEnd::Partial, None);
             }
         }
         sum

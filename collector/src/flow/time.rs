@@ -69,6 +69,12 @@ impl Times {
         Self { start: first(&STARTS), end: first(&ENDS), boot: found.first(160) }
     }
 
+    /// Whether times count from something that a message or the options tell.
+    pub(crate) fn are_relative(&self) -> bool {
+        let is_relative = |(unit, _): (Unit, Place)| matches!(unit, Unit::Delta | Unit::SysUptime);
+        [self.start, self.end].into_iter().flatten().any(is_relative)
+    }
+
     /// Appends the columns of times. `boot_ms`: the newest element 160 in options, 0 if there is none.
     pub(crate) fn fill(&self, part: &Part<'_>, boot_ms: u64, scratch: &mut [Vec<u64>; 2], batch: &mut Batch) {
         let Part { records, header, layout } = part;
@@ -83,7 +89,8 @@ impl Times {
             Some((Unit::SysUptime, _)) => TimeFrom::SysUptime,
             Some(_) => TimeFrom::Absolute,
         };
-        repeat(batch, layout.time_from, Values::fixed1, from as u8, records.len());
+        let of_all = std::iter::once((from as u8, records.len()));
+        repeat(batch, layout.time_from, Values::fixed1, of_all);
         for (moment, column) in [(start, layout.flow_start), (end, layout.flow_end)] {
             let (Some((unit, place)), Some(column)) = (moment, column) else { continue };
             let Some(to) = batch.fixed(column, Values::fixed8) else { continue };
