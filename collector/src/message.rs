@@ -6,6 +6,7 @@
 //! (its first octets); `Session`, `Gap`, `Dump` and the answers nothing.
 
 use serde::{Deserialize, Serialize};
+use wire::bgp::Verdict;
 
 use crate::Turn;
 use crate::batch::Batch;
@@ -78,6 +79,8 @@ pub enum Context<'a> {
         offset: u32,
         /// Octets concerned.
         length: u32,
+        /// What the unit as a whole is worth, of an UPDATE (RFC 7606); empty of anything else.
+        verdict: &'a str,
     },
     /// Answer: an exporter or BMP session, as JSON text made outside the hot path.
     Answer {
@@ -167,6 +170,23 @@ pub(crate) fn write_error(
     write_fault(turn, protocol, malformed.reason.name(), [malformed.offset, malformed.length], octets);
 }
 
+/// Writes and counts the row of a Route Monitoring message whose UPDATE is damaged, with the verdict on it as a whole.
+pub(crate) fn write_verdict(
+    turn: &mut Turn<'_>,
+    malformed: wire::Malformed,
+    verdict: Option<Verdict>,
+    octets: &[u8],
+) {
+    let context = Context::Error {
+        protocol: Protocol::Bmp.name(),
+        reason: malformed.reason.name(),
+        offset: malformed.offset,
+        length: malformed.length,
+        verdict: verdict.map_or("", Verdict::name),
+    };
+    write_told(turn, &context, octets);
+}
+
 /// Writes and counts the row of a unit that reads, but that an operator must hear of. `place` is its offset and
 /// length in octets.
 pub(crate) fn write_fault(
@@ -176,12 +196,16 @@ pub(crate) fn write_fault(
     [offset, length]: [u32; 2],
     octets: &[u8],
 ) {
-    let context = Context::Error { protocol: protocol.name(), reason, offset, length };
+    let context = Context::Error { protocol: protocol.name(), reason, offset, length, verdict: "" };
+    write_told(turn, &context, octets);
+}
+
+fn write_told(turn: &mut Turn<'_>, context: &Context<'_>, octets: &[u8]) {
     turn.ledgers.records_in(Kind::Error, 1);
     let octets = octets.get(..MAX_ERROR_OCTETS).unwrap_or(octets);
     let most = turn.settings.max_error_rows_per_second;
     let end = match turn.out.allows_error(turn.now.monotonic_ns, most) {
-        true => write_row(turn, Kind::Error, &context, octets),
+        true => write_row(turn, Kind::Error, context, octets),
         false => RecordEnd::RateLimited,
     };
     turn.ledgers.records(Kind::Error, end, 1);

@@ -25,7 +25,7 @@ fn rib(station: &Station, end: RibEnd) -> u64 {
 
 fn told(station: &mut Station, reason: &str) -> usize {
     let is_it = |row: &Row| match row {
-        Row::Error { reason: told } => told == reason,
+        Row::Error { reason: told, .. } => told == reason,
         Row::Session { reason: told, .. } => told == reason,
         Row::Route { .. } | Row::Message { .. } | Row::Gap { .. } | Row::Dump { .. } => false,
     };
@@ -34,8 +34,7 @@ fn told(station: &mut Station, reason: &str) -> usize {
 
 /// A session with one good peer and its route.
 fn good(settings: Settings) -> Station {
-    let mut station = Station::new(settings);
-    station.open(1);
+    let mut station = Station::opened(settings);
     let one = peer(1);
     assert!(station.feed(1, &peer_up(&one, |_| {})));
     assert!(station.feed(1, &announce(&one, &["198.51.100.0/24"], &[65_001], [10, 0, 0, 1])));

@@ -40,8 +40,7 @@ fn routes_of_known_prefixes_allocate_nothing() {
 #[test]
 fn the_join_allocates_nothing() {
     let one = peer(1);
-    let mut station = Station::new(Settings::default());
-    station.open(1);
+    let mut station = Station::opened(Settings::default());
     station.feed(1, &peer_up(&one, |_| {}));
     station.feed(1, &announce(&one, &["10.0.0.0/8", "10.1.0.0/16"], &[65_001], [10, 0, 0, 1]));
     let addresses: Vec<[u8; 16]> =

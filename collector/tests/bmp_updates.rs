@@ -46,8 +46,7 @@ fn rib(station: &Station, end: RibEnd) -> u64 {
 }
 
 fn station(one: &PeerHeader) -> Station {
-    let mut station = Station::new(Settings::default());
-    station.open(1);
+    let mut station = Station::opened(Settings::default());
     station.feed(1, &[bmp::initiation("r1", ""), peer_up(one, |_| {})].concat());
     station
 }
@@ -104,8 +103,7 @@ fn a_prefix_withdrawn_and_announced_in_one_update_is_announced() {
 #[test]
 fn an_identifier_never_seen_is_withdrawn_in_silence() {
     let one = peer(1);
-    let mut station = Station::new(Settings::default());
-    station.open(1);
+    let mut station = Station::opened(Settings::default());
     station.feed(1, &peer_up(&one, |open| _ = open.add_path(&[(Family::IPV4_UNICAST, 3)])));
     let change = |announced: Option<u32>, withdrawn: Option<u32>| {
         let mut update = bgp::Update::new(AsWidth::Four);
@@ -221,8 +219,7 @@ fn the_families_of_several_loc_rib_peers_add_up() {
         update.origin(wire::bgp::attribute::Origin::Igp).as_path(&[]).mp_reach(family, next_hop, nlri);
         bmp::route_monitoring(&loc_rib, &update.finish())
     };
-    let mut station = Station::new(Settings::default());
-    station.open(1);
+    let mut station = Station::opened(Settings::default());
     station.feed(1, &[up(Family::IPV4_UNICAST), up(Family::IPV6_UNICAST)].concat());
     station.feed(1, &announced(Family::IPV4_UNICAST, &[0, 0, 0, 7, 8, 10], &[10, 0, 0, 1]));
     station.feed(1, &announced(Family::IPV6_UNICAST, &[0, 0, 0, 8, 8, 0x20], &[0x20; 16]));
@@ -248,4 +245,53 @@ fn paths_of_a_loc_rib_have_four_octets_whatever_the_flags() {
     station.feed(1, &announce(&loc_rib, &[PREFIX], &[70_000], [10, 0, 0, 1]));
     let kept = kept(&mut station);
     assert!(kept[0].1.windows(6).any(|octets| octets == [2, 1, 0, 1, 0x11, 0x70]), "{kept:?}");
+}
+
+/// A Route Monitoring message with an UPDATE of these attributes and 192.0.2.0/24.
+fn with_attributes(one: &PeerHeader, attributes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(attributes.len()).unwrap().to_be_bytes();
+    bmp::route_monitoring(
+        one,
+        &bgp::message(2, &[&[0, 0], &length[..], attributes, &[24, 192, 0, 2]].concat()),
+    )
+}
+
+#[test]
+fn a_bad_update_keeps_its_routes_and_has_its_verdict() {
+    let sound = [0x40, 1, 1, 0, 0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xe9, 0x40, 3, 4, 10, 0, 0, 1];
+    let unreach = [0x80, 15, 5, 0, 2, 1, 8, 0x20];
+    for (more, reason, verdict, announced) in [
+        (&[0xc0, 8, 4, 0, 0, 0, 1][..], "", "", 1),
+        // ORIGIN again, MP_UNREACH again, an attribute beyond the field, NLRI beyond its attribute.
+        (&[0x40, 1, 1, 2], "duplicate_attribute", "discard", 1),
+        (&[unreach, unreach].concat(), "duplicate_attribute", "reset", 1),
+        (&[0xc0, 8, 200, 0], "truncated", "withdraw", 1),
+        (&[0x80, 15, 5, 0, 2, 1, 129, 0x20], "bad_prefix_length", "reset", 1),
+    ] {
+        let one = peer(1);
+        let mut station = Station::with_peers(Settings::default(), &[one]);
+        assert!(station.feed(1, &with_attributes(&one, &[&sound, more].concat())));
+        let rows = station.rows();
+        let is_announced = |row: &&Row| matches!(row, Row::Route { nlri, .. } if nlri[..] == [24, 192, 0, 2]);
+        assert_eq!(rows.iter().filter(is_announced).count(), announced, "{reason}");
+        let told: Vec<_> = rows.into_iter().filter(|row| matches!(row, Row::Error { .. })).collect();
+        let expected = Row::Error { reason: reason.into(), verdict: verdict.into() };
+        assert_eq!(told, if reason.is_empty() { vec![] } else { vec![expected] });
+        assert_eq!(station.collector.ledgers().unexplained(), 0);
+    }
+}
+
+#[test]
+fn octets_behind_an_update_cost_it_nothing() {
+    let one = peer(1);
+    let mut station = Station::with_peers(Settings::default(), &[one]);
+    let update = bgp::end_of_rib(Family::IPV6_UNICAST);
+    let announced = announce(&one, &[PREFIX], &[65_001], [10, 0, 0, 1]);
+    let octets = bmp::message(3, 0, &[&announced[6..], &update]);
+    assert!(station.feed(1, &octets));
+    let rows = station.rows();
+    assert!(matches!(rows[..], [Row::Route { .. }, Row::Error { .. }]), "{rows:?}");
+    assert_eq!(rows[1], Row::Error { reason: "trailing_octets".into(), verdict: String::new() });
+    let ledgers = station.collector.ledgers();
+    assert_eq!(ledgers.messages[Protocol::Bmp.index()][MessageEnd::Partial.index()], 1);
 }

@@ -178,8 +178,7 @@ fn capabilities_in_the_message_say_how_it_reads() {
 #[test]
 fn without_capabilities_the_peer_up_says_how_it_reads() {
     let one = peer(1);
-    let mut station = Station::new(Settings::default());
-    station.open(1);
+    let mut station = Station::opened(Settings::default());
     station.feed(1, &peer_up(&one, |open| _ = open.add_path(&[(Family::IPV4_UNICAST, 3)])));
     // One path identifier of 0 in front of one default route: by itself it would read as five of them.
     station.feed(1, &bmp::route_monitoring_v4(&one, &[(4, 0, &update(Some(0), &["0.0.0.0/0"]))]));

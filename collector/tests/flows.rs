@@ -258,7 +258,7 @@ fn a_damaged_set_spares_the_earlier_ones() {
     let offset = u32::try_from(octets_.len() - 8).unwrap();
     assert_eq!(
         Context::read(&context),
-        Some(Context::Error { protocol: "ipfix", reason: "truncated", offset, length: 200 })
+        Some(Context::Error { protocol: "ipfix", reason: "truncated", offset, length: 200, verdict: "" })
     );
 }
 

@@ -106,8 +106,7 @@ fn with(settings: Settings) -> Station {
     };
     let up = open(&vrf);
     let unspecified = std::net::Ipv4Addr::UNSPECIFIED.into();
-    let mut station = Station::new(settings);
-    station.open(1);
+    let mut station = Station::opened(settings);
     let octets = [
         peer_up(&one, |_| {}),
         peer_up(&two, |_| {}),

@@ -66,13 +66,11 @@ fn routes(station: &Station) -> (usize, usize, usize) {
 #[test]
 fn wherever_it_is_cut_the_rest_makes_the_same_rows() {
     let octets = stream();
-    let mut whole = Station::new(Settings::default());
-    whole.open(1);
+    let mut whole = Station::opened(Settings::default());
     whole.feed(1, &octets);
     let expected = whole.session_rows();
     for cut in 0..=octets.len() {
-        let mut before = Station::new(Settings::default());
-        before.open(1);
+        let mut before = Station::opened(Settings::default());
         before.feed(1, &octets[..cut]);
         let mut rows = before.session_rows();
         let mut after = before.taken_over(Settings::default());
@@ -88,8 +86,7 @@ fn wherever_it_is_cut_the_rest_makes_the_same_rows() {
 fn a_lost_session_goes_on_expiring() {
     let settings = Settings::default();
     let stale_ns = settings.stale_routes_ns;
-    let mut before = Station::new(settings.clone());
-    before.open(1);
+    let mut before = Station::opened(settings.clone());
     before.feed(1, &stream());
     before.close(1, StreamEnd::Reset);
     before.wait(SECOND);
@@ -105,8 +102,7 @@ fn a_lost_session_goes_on_expiring() {
 #[test]
 fn a_stream_gets_the_name_of_its_new_worker() {
     let octets = stream();
-    let mut before = Station::new(Settings::default());
-    before.open(1);
+    let mut before = Station::opened(Settings::default());
     before.feed(1, &octets[..100]);
     let mut after = before.taken_over(Settings::default());
     assert!(after.collector.rename_stream(StreamId(1), StreamId(77)));
@@ -116,8 +112,7 @@ fn a_stream_gets_the_name_of_its_new_worker() {
 }
 
 fn saved() -> Vec<u8> {
-    let mut station = Station::new(Settings::default());
-    station.open(1);
+    let mut station = Station::opened(Settings::default());
     station.feed(1, &stream());
     let mut saved = Vec::new();
     let id = station.collector.router(collector::sixteen(ROUTER.into())).unwrap();

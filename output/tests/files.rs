@@ -64,7 +64,8 @@ fn filled(interest: &Interest, errors: u64, sessions: u64) -> (Outlet, Drain) {
     };
     for n in 0..errors {
         let offset = u32::try_from(n).unwrap();
-        row(Kind::Error, Context::Error { protocol: "ipfix", reason: "truncated", offset, length: 4 });
+        let (protocol, reason) = ("ipfix", "truncated");
+        row(Kind::Error, Context::Error { protocol, reason, offset, length: 4, verdict: "" });
     }
     for n in 0..sessions {
         row(Kind::Session, Context::Session { session: 1, sequence: n, port: 1, state: "open", reason: "" });

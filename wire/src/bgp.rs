@@ -22,6 +22,7 @@ pub mod next_hop;
 pub mod multiprotocol;
 mod tlv;
 pub mod link_state;
+pub mod segment_list;
 pub mod tunnel;
 pub mod prefix_sid;
 pub mod engineering;

@@ -2,9 +2,9 @@
 //! `MP_REACH_NLRI` without NLRI, nothing that speaks of withdrawn routes. Never judges a value: what does not read
 //! is copied as it came.
 
-use wire::Malformed;
 use wire::bgp::attribute::{Attribute, EXTENDED_LENGTH, code};
 use wire::bgp::{AsPath, AsWidth, Family, Segment, SegmentKind, Update};
+use wire::malformed::{Malformed, Reason};
 
 /// AS numbers of one segment.
 const MAX_SEGMENT: usize = 255;
@@ -21,9 +21,11 @@ pub(crate) enum For {
 }
 
 /// Appends the canonical attributes of an UPDATE. Of an attribute that comes twice the first counts (RFC 7606
-/// section 3 (g)). Returns where the attributes end before their field does: what stands behind is lost.
+/// section 3 (g)). Returns what is lost: where the attributes end before their field does, else the first one that
+/// comes again.
 pub(crate) fn write(update: &Update<'_>, width: AsWidth, routes: For, to: &mut Vec<u8>) -> Option<Malformed> {
     let mut seen = [0_u64; 4];
+    let mut again = None;
     for attribute in update.attributes() {
         let attribute = match attribute {
             Ok(attribute) => attribute,
@@ -34,9 +36,12 @@ pub(crate) fn write(update: &Update<'_>, width: AsWidth, routes: For, to: &mut V
         if *word & bit == 0 {
             *word |= bit;
             one(update, &attribute, width, routes, to);
+        } else if again.is_none() {
+            let length = attribute.value.remaining();
+            again = Some(attribute.value.malformed(Reason::DuplicateAttribute, length));
         }
     }
-    None
+    again
 }
 
 fn one(update: &Update<'_>, attribute: &Attribute<'_>, width: AsWidth, routes: For, to: &mut Vec<u8>) {

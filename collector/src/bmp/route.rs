@@ -2,7 +2,7 @@
 //! that reads; what does not is told by the caller as one error.
 
 use wire::Malformed;
-use wire::bgp::{Action, Family, FamilySet, Nlri, Prefix, Routes, Session as Rules, Update};
+use wire::bgp::{Action, Family, FamilySet, Nlri, Prefix, Routes, Session as Rules, Update, Verdict};
 use wire::bmp::{PeerHeader, RibView, Tagged};
 
 use super::Shared;
@@ -69,8 +69,8 @@ pub(crate) struct Work<'s, 'a, 't, 'u> {
 }
 
 impl Work<'_, '_, '_, '_> {
-    /// Takes the UPDATE. Returns its first defect.
-    pub(crate) fn update(&mut self, update: &Update<'_>) -> Option<Malformed> {
+    /// Takes the UPDATE. Returns its first defect, and what RFC 7606 has for it as a whole.
+    pub(crate) fn update(&mut self, update: &Update<'_>) -> Option<(Malformed, Option<Verdict>)> {
         let header = &self.message.header;
         if let Some(family) = update.end_of_rib() {
             self.rib.dump(self.peer.rib, header.rib_view(), family, true, self.turn.now.monotonic_ns);
@@ -93,7 +93,7 @@ impl Work<'_, '_, '_, '_> {
                 Err(finding) => defect = defect.or(Some(finding.malformed)),
             }
         }
-        defect
+        defect.map(|defect| (defect, update.findings(&rules).strongest()))
     }
 
     fn routes(&mut self, update: &Update<'_>, routes: &Routes<'_>, rules: &Rules) -> Option<Malformed> {

@@ -12,7 +12,7 @@ use super::row::{self, MessageRow};
 use crate::Turn;
 use crate::input::StreamId;
 use crate::ledger::{Kind, MessageEnd, Protocol};
-use crate::message::{Context, write_error};
+use crate::message::{Context, write_error, write_verdict};
 use crate::rib::{Rib, RibLimits};
 
 /// Octets of the router's own name that are kept.
@@ -162,7 +162,7 @@ impl Session {
         shared: &mut Shared,
         turn: &mut Turn<'_>,
     ) -> MessageEnd {
-        let (update, tagged) = match read(monitoring) {
+        let Reading { update, tagged, trailing } = match read(monitoring) {
             Ok(read) => read,
             Err(malformed) => {
                 write_error(turn, Protocol::Bmp, malformed, frame.octets);
@@ -187,10 +187,11 @@ impl Session {
         let lines = &mut self.lines;
         let tagged = tagged.as_ref();
         let mut work = Work { message: &message, tagged, peer, ordinal: None, lines, rib, shared, turn };
-        match work.update(&update) {
+        let defect = work.update(&update).or_else(|| trailing.map(|malformed| (malformed, None)));
+        match defect {
             None => MessageEnd::Decoded,
-            Some(malformed) => {
-                write_error(turn, Protocol::Bmp, malformed, frame.octets);
+            Some((malformed, verdict)) => {
+                write_verdict(turn, malformed, verdict, frame.octets);
                 MessageEnd::Partial
             }
         }
@@ -228,32 +229,27 @@ impl Session {
     }
 }
 
-/// The UPDATE; of version 4, which wraps it into TLVs (draft-ietf-grow-bmp-tlv), with those.
-fn read<'a>(monitoring: &RouteMonitoring<'a>) -> Result<(Update<'a>, Option<Tagged<'a>>), Malformed> {
-    if monitoring.version >= 4 {
-        let tagged = monitoring.tagged(None)?;
-        return Ok((tagged.update, Some(tagged)));
-    }
-    update(monitoring).map(|update| (update, None))
+/// What a Route Monitoring message holds.
+struct Reading<'a> {
+    update: Update<'a>,
+    /// Version 4, which wraps the UPDATE into TLVs (draft-ietf-grow-bmp-tlv): those.
+    tagged: Option<Tagged<'a>>,
+    /// Octets behind the UPDATE of version 3, which has it alone.
+    trailing: Option<Malformed>,
 }
 
-fn update<'a>(monitoring: &RouteMonitoring<'a>) -> Result<Update<'a>, Malformed> {
-    let (message, trailing) = monitoring.message()?;
-    match message.kind {
-        MessageType::Update if trailing == 0 => Ok(Update::parse(message.body)),
-        MessageType::Update => Err(Malformed::new(
-            Reason::TrailingOctets,
-            message.body.offset() + message.body.remaining(),
-            trailing,
-        )),
-        MessageType::Open
-        | MessageType::Notification
-        | MessageType::Keepalive
-        | MessageType::RouteRefresh
-        | MessageType::Other(_) => {
-            Err(monitoring.body.malformed(Reason::BadMessageType, message.octets.len()))
-        }
+fn read<'a>(monitoring: &RouteMonitoring<'a>) -> Result<Reading<'a>, Malformed> {
+    if monitoring.version >= 4 {
+        let tagged = monitoring.tagged(None)?;
+        return Ok(Reading { update: tagged.update, tagged: Some(tagged), trailing: None });
     }
+    let (message, trailing) = monitoring.message()?;
+    if message.kind != MessageType::Update {
+        return Err(monitoring.body.malformed(Reason::BadMessageType, message.octets.len()));
+    }
+    let end = message.body.offset() + message.body.remaining();
+    let trailing = (trailing > 0).then(|| Malformed::new(Reason::TrailingOctets, end, trailing));
+    Ok(Reading { update: Update::parse(message.body), tagged: None, trailing })
 }
 
 fn peer_header(frame: &Frame<'_>) -> Option<PeerHeader> {

@@ -45,8 +45,8 @@ pub enum Row {
     Gap { first: u64, last: u64 },
     /// Begin or end of a dump.
     Dump { end: bool, sequence: u64 },
-    /// Octets that do not read.
-    Error { reason: String },
+    /// Octets that do not read; of an UPDATE with the verdict.
+    Error { reason: String, verdict: String },
 }
 
 impl Row {
@@ -189,10 +189,16 @@ impl Station {
         rows
     }
 
-    /// A session with these peers up and nothing else said.
-    pub fn with_peers(settings: Settings, peers: &[PeerHeader]) -> Self {
+    /// A session on stream 1.
+    pub fn opened(settings: Settings) -> Self {
         let mut station = Self::new(settings);
         station.open(1);
+        station
+    }
+
+    /// A session with these peers up and nothing else said.
+    pub fn with_peers(settings: Settings, peers: &[PeerHeader]) -> Self {
+        let mut station = Self::opened(settings);
         let ups: Vec<u8> = peers.iter().flat_map(|header| peer_up(header, |_| {})).collect();
         assert!(station.feed(1, &ups));
         station.rows();
@@ -243,7 +249,9 @@ fn read(batch: &Batch, row: u32) -> Row {
         }
         Context::Gap { first, last, .. } => Row::Gap { first, last },
         Context::Dump { sequence, end, .. } => Row::Dump { end, sequence },
-        Context::Error { reason, .. } => Row::Error { reason: reason.into() },
+        Context::Error { reason, verdict, .. } => {
+            Row::Error { reason: reason.into(), verdict: verdict.into() }
+        }
         other => panic!("{other:?}"),
     }
 }

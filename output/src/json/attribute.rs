@@ -8,7 +8,7 @@ mod nested;
 mod seldom;
 
 use wire::bgp::attribute::code;
-use wire::bgp::{NextHop, SegmentKind, Session, Update, Value, Verdict};
+use wire::bgp::{Attributes, NextHop, SegmentKind, Session, Update, Value, Verdict};
 use wire::cursor::Cursor;
 
 use super::text::Json;
@@ -16,10 +16,14 @@ use super::text::Json;
 /// Damaged attributes named in one line.
 const MAX_ERRORS: usize = 16;
 
-/// Writes canonical attributes as keys of the open object.
+/// Writes the canonical attributes of a route as keys of the open object.
 pub(super) fn attributes(json: &mut Json<'_>, octets: &[u8]) {
-    let nothing = Cursor::new(&[]);
-    let update = Update { withdrawn: nothing, attributes: Cursor::new(octets), nlri: nothing, damage: None };
+    let (nothing, attributes) = (Cursor::new(&[]), Cursor::new(octets));
+    // Where the route stood: in the field of the UPDATE, which asks for a NEXT_HOP, or in the attribute.
+    let multiprotocol =
+        Attributes::new(attributes).flatten().any(|attribute| attribute.code == code::MP_REACH);
+    let nlri = if multiprotocol { nothing } else { Cursor::new(&[0]) };
+    let update = Update { withdrawn: nothing, attributes, nlri, damage: None };
     of_update(json, &update, &Session::FOUR_OCTET, false);
 }
 
@@ -29,11 +33,15 @@ pub(super) fn of_update(json: &mut Json<'_>, update: &Update<'_>, rules: &Sessio
     let multiprotocol = update.attributes().flatten().any(|attribute| attribute.code == code::MP_REACH);
     let mut errors: [Option<(u8, Verdict)>; MAX_ERRORS] = [None; MAX_ERRORS];
     let mut places = errors.iter_mut();
-    for judged in update.judge(rules) {
+    let mut note = |code, verdict| {
+        if let Some(place) = places.next() {
+            *place = Some((code, verdict));
+        }
+    };
+    let mut judge = update.judge(rules);
+    for judged in judge.by_ref() {
         if let Some(finding) = judged.finding {
-            if let Some(place) = places.next() {
-                *place = Some((judged.attribute.code, finding.verdict));
-            }
+            note(judged.attribute.code, finding.verdict);
             if !matches!(judged.value, Value::Other(_)) {
                 continue;
             }
@@ -44,7 +52,8 @@ pub(super) fn of_update(json: &mut Json<'_>, update: &Update<'_>, rules: &Sessio
             value => attribute(json, judged.attribute.code, octets, value, multiprotocol),
         }
     }
-    drop(places);
+    let missing = judge.finish(update).filter_map(|finding| Some((finding.attribute?, finding.verdict)));
+    missing.for_each(|(code, verdict)| note(code, verdict));
     if errors.iter().any(Option::is_some) {
         json.key("errors").open_list();
         for (code, verdict) in errors.into_iter().flatten() {
@@ -141,4 +150,52 @@ fn texts(json: &mut Json<'_>, texts: impl Iterator<Item = impl std::fmt::Display
         json.text(text);
     }
     json.close_list();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The object that holds one attribute, of the octets of its value; held to the schema.
+    pub(super) fn written(flags: u8, code: u8, value: &[u8]) -> Value {
+        let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+        let octets = [&[flags | 0x10, code][..], &length, value].concat();
+        let nothing = Cursor::new(&[]);
+        let update =
+            Update { withdrawn: nothing, attributes: Cursor::new(&octets), nlri: nothing, damage: None };
+        object(|json| of_update(json, &update, &Session::FOUR_OCTET, false))
+    }
+
+    fn object(write: impl FnOnce(&mut Json<'_>)) -> Value {
+        let mut out = Vec::new();
+        let mut json = Json::new(&mut out);
+        json.open();
+        write(&mut json);
+        json.close();
+        let written = serde_json::from_slice(&out).unwrap();
+        let mut schema = crate::schema::of(collector::ledger::Kind::Route);
+        let attributes = schema["properties"]["attributes"].clone();
+        schema.as_object_mut().unwrap().retain(|key, _| key == "$defs" || key == "$schema");
+        schema["allOf"] = json!([attributes]);
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        assert!(validator.is_valid(&written), "{written:#}");
+        written
+    }
+
+    #[test]
+    fn what_a_route_lacks_is_an_error() {
+        let missing = |codes: &[u8]| {
+            codes.iter().map(|code| json!({"attribute": code, "verdict": "withdraw"})).collect::<Vec<_>>()
+        };
+        let of = |octets: &[u8]| object(|json| attributes(json, octets));
+        let (origin, path) = ([0x40, 1, 1, 0], [0x40, 2, 0]);
+        assert_eq!(of(&[])["errors"], json!(missing(&[1, 2, 3])));
+        assert_eq!(of(&[&origin[..], &path].concat())["errors"], json!(missing(&[3])));
+        assert_eq!(of(&[&origin[..], &path, &[0x40, 3, 4, 10, 0, 0, 1]].concat()).get("errors"), None);
+        // A route of MP_REACH_NLRI has its next hop there, if any.
+        let reach = [0x80, 14, 5, 0, 1, 133, 0, 0];
+        assert_eq!(of(&[&origin[..], &path, &reach].concat()).get("errors"), None);
+        assert_eq!(of(&reach)["errors"], json!(missing(&[1, 2])));
+    }
 }

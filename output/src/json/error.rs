@@ -9,11 +9,14 @@ const MAX_PRINTED: usize = 256;
 
 /// Writes what an error row says besides the common keys.
 pub(super) fn error(json: &mut Json<'_>, context: &Context<'_>, octets: &[u8]) {
-    let Context::Error { protocol, reason, offset, length } = context else { return };
+    let Context::Error { protocol, reason, offset, length, verdict } = context else { return };
     json.key("reason").string(reason);
     json.key("protocol").string(protocol);
     json.key("offset").unsigned((*offset).into());
     json.key("length").unsigned((*length).into());
+    if !verdict.is_empty() {
+        json.key("verdict").string(verdict);
+    }
     if !octets.is_empty() {
         json.key("octets").hex("", octets.get(..MAX_PRINTED).unwrap_or(octets));
     }

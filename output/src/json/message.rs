@@ -143,18 +143,24 @@ fn body(json: &mut Json<'_>, version: u8, four_octet_as: bool, message: &Message
             tlv::plain(json, version, others, |_| None);
         }
         Message::RouteMirroring(mirroring) => {
-            json.key("mirrored").open_list();
-            for mirrored in mirroring.mirrored().flatten() {
-                self::mirrored(json, four_octet_as, &mirrored);
+            let all = || mirroring.mirrored().flatten();
+            // A message is about one BGP message and a note on it; whatever else it has stands apart.
+            let note = all().position(|mirrored| matches!(mirrored, Mirrored::Information(_)));
+            let message = all().position(|mirrored| matches!(mirrored, Mirrored::Message(_)));
+            let is_main = |at: &usize| Some(*at) == note || Some(*at) == message;
+            for (_, main) in all().enumerate().filter(|(at, _)| is_main(at)) {
+                mirrored(json, four_octet_as, &main);
             }
-            json.close_list();
+            let mut others = all().enumerate().filter(|(at, _)| !is_main(at)).peekable();
+            if others.peek().is_some() {
+                json.key("others").objects(others, |json, (_, other)| mirrored(json, four_octet_as, &other));
+            }
         }
         Message::RouteMonitoring(_) | Message::Unknown { .. } => {}
     }
 }
 
 fn mirrored(json: &mut Json<'_>, four_octet_as: bool, mirrored: &Mirrored<'_>) {
-    json.open();
     match mirrored {
         Mirrored::Information(code) => match mirroring_information_name(*code) {
             Some(name) => json.key("information").string(name),
@@ -173,7 +179,6 @@ fn mirrored(json: &mut Json<'_>, four_octet_as: bool, mirrored: &Mirrored<'_>) {
             json.key("octets").hex("", tlv.value);
         }
     }
-    json.close();
 }
 
 /// What a mirrored UPDATE says, by rules that the Peer Up may have changed: its attributes, and each of its routes.

@@ -103,7 +103,7 @@ fn bgp_ls(json: &mut Json<'_>, nlri: &BgpLs<'_>) {
             json.close();
         }
     }
-    for kind in (258..=262).chain(264..=265) {
+    for kind in (258..=265).chain([518]) {
         if let Some(tlv) = first(object.descriptors, kind) {
             descriptor(json, &tlv, nlri.version());
         }
@@ -125,6 +125,9 @@ fn descriptor(json: &mut Json<'_>, tlv: &LsTlv<'_>, version: Option<IpVersion>) 
         }
         LsValue::Address(address) => json.key(name).text(address),
         LsValue::Prefix(prefix) => json.key("prefix").text(prefix),
+        LsValue::ShortNumbers(list) => {
+            numbers(json.key(name), list.iter().map(|octets| u16::from_be_bytes(*octets).into()));
+        }
         LsValue::Raw(octets) if tlv.kind == 515 => json.key(name).hex("", octets),
         LsValue::Tlvs(_) | LsValue::Float(_) | LsValue::Text(_) | LsValue::Numbers(_) | LsValue::Raw(_) => {}
     }

@@ -40,6 +40,17 @@ impl<'o> Json<'o> {
         self.out.push(b']');
     }
 
+    /// Writes a list of objects, each with the keys that `write` gives it.
+    pub fn objects<T>(&mut self, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
+        self.open_list();
+        for item in items {
+            self.open();
+            write(self, item);
+            self.close();
+        }
+        self.close_list();
+    }
+
     /// Ends a line.
     pub fn end_line(&mut self) {
         self.out.push(b'\n');

@@ -117,8 +117,26 @@ fn pmsi_tunnel() -> Value {
 }
 
 fn tunnel() -> Value {
+    let segment = object(
+        json!({
+            "type": text(),
+            "label": unsigned(),
+            "sid": address(),
+            "behavior": unsigned(),
+            "octets": hex(),
+        }),
+        &["type"],
+    );
     let sub_tlv = object(
-        json!({"type": unsigned(), "name": text(), "number": unsigned(), "text": text(), "octets": hex()}),
+        json!({
+            "type": unsigned(),
+            "name": text(),
+            "number": unsigned(),
+            "text": text(),
+            "weight": unsigned(),
+            "segments": list(segment),
+            "octets": hex(),
+        }),
         &["type"],
     );
     object(json!({"type": text(), "subTlvs": list(sub_tlv)}), &["type", "subTlvs"])

@@ -2,6 +2,7 @@
 
 use collector::ledger::{Kind, Protocol};
 use serde_json::{Value, json};
+use wire::bgp::Verdict;
 
 use super::part::{
     address, boolean, hex, list, object, reference, text, texts, time_or_null, unsigned, words,
@@ -154,18 +155,18 @@ pub(super) fn stats() -> Value {
 }
 
 pub(super) fn mirror() -> Value {
-    let mirrored = object(
-        json!({
-            "information": text(),
-            "message": hex(),
-            "attributes": reference("attributes"),
-            "routes": list(route::mirrored()),
-            "type": unsigned(),
-            "octets": hex(),
-        }),
-        &[],
-    );
-    message(Kind::Mirror, json!({"peer": reference("bmpPeer"), "mirrored": list(mirrored)}))
+    let mut keys = json!({
+        "information": text(),
+        "message": hex(),
+        "attributes": reference("attributes"),
+        "routes": list(route::mirrored()),
+    });
+    let mut other = keys.clone();
+    other["type"] = unsigned();
+    other["octets"] = hex();
+    keys["peer"] = reference("bmpPeer");
+    keys["others"] = list(object(other, &[]));
+    message(Kind::Mirror, keys)
 }
 
 pub(super) fn session() -> Value {
@@ -208,6 +209,7 @@ pub(super) fn error() -> Value {
             "protocol": words(&protocols),
             "offset": unsigned(),
             "length": unsigned(),
+            "verdict": words(&Verdict::ALL.map(Verdict::name)),
             "octets": hex(),
         }),
         &["reason", "protocol", "offset", "length"],

@@ -112,6 +112,8 @@ fn nlri() -> Value {
             "interfaceIpv6Address": address(),
             "neighborIpv6Address": address(),
             "ospfRouteType": unsigned(),
+            "multiTopologyIds": numbers(),
+            "srv6Sid": address(),
             // SR policy.
             "distinguisher": unsigned(),
             "color": unsigned(),

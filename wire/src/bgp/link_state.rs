@@ -54,7 +54,7 @@ pub enum LsValue<'a> {
     Tlvs(LsTlvs<'a>),
     /// A number: flags, metrics, identifiers.
     Number(u64),
-    /// Two identifiers, local and remote.
+    /// Two numbers: identifiers, local and remote; delays, least and most.
     Pair(u32, u32),
     /// A bandwidth in octets per second.
     Float(f32),
@@ -66,6 +66,8 @@ pub enum LsValue<'a> {
     Text(Text<'a>),
     /// Numbers of 4 octets each: tags, shared risk groups.
     Numbers(&'a [[u8; 4]]),
+    /// Numbers of 2 octets each: topologies.
+    ShortNumbers(&'a [[u8; 2]]),
     /// Anything else: router identifiers, segment identifiers, areas.
     Raw(&'a [u8]),
 }
@@ -86,7 +88,11 @@ impl<'a> LsTlv<'a> {
                 LsValue::Pair(u32::from_be_bytes(*local), u32::from_be_bytes(remote.try_into().ok()?))
             }
             259 | 260 | 516 | 1028 | 1030 => LsValue::Address(ipv4(octets)?),
-            261 | 262 | 1029 | 1031 => LsValue::Address(ipv6(octets)?),
+            261 | 262 | 518 | 1029 | 1031 => LsValue::Address(ipv6(octets)?),
+            263 => {
+                let (numbers, rest) = octets.as_chunks();
+                rest.is_empty().then_some(LsValue::ShortNumbers(numbers))?
+            }
             1156 | 1171 => LsValue::Address(ipv4(octets).or_else(|| ipv6(octets))?),
             265 => {
                 let mut cursor = Cursor::with_base(octets, self.offset);
@@ -95,7 +101,11 @@ impl<'a> LsTlv<'a> {
                 cursor.is_empty().then_some(LsValue::Prefix(prefix))?
             }
             1026 | 1098 | 1266 => LsValue::Text(Text(octets)),
-            1089 | 1090 => LsValue::Float(f32::from_be_bytes(octets.try_into().ok()?)),
+            1089 | 1090 | 1118..=1120 => LsValue::Float(f32::from_be_bytes(octets.try_into().ok()?)),
+            1115 => {
+                let (least, most) = octets.split_first_chunk()?;
+                LsValue::Pair(u32::from_be_bytes(*least), u32::from_be_bytes(most.try_into().ok()?))
+            }
             1096 | 1153 => {
                 let (numbers, rest) = octets.as_chunks();
                 rest.is_empty().then_some(LsValue::Numbers(numbers))?

@@ -3,7 +3,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::bgp::Text;
 use crate::bgp::nlri::labeled::label;
+use crate::bgp::segment_list::{Segments, big_endian, segment_identifier};
 use crate::bgp::tlv::{Form, Tlvs};
 use crate::cursor::Cursor;
 use crate::malformed::Malformed;
@@ -163,13 +165,45 @@ impl SubTlv<'_> {
             _ => return None,
         })
     }
+}
 
-    /// Preference of an SR policy's candidate path (type 12).
+/// The value of a sub-TLV.
+#[derive(Debug, Clone, Copy)]
+pub enum SubTlvValue<'a> {
+    /// A color, port, preference, priority, policy or label.
+    Number(u32),
+    /// A segment identifier of SRv6.
+    Address(Ipv6Addr),
+    /// A name.
+    Name(Text<'a>),
+    /// The segments of a candidate path.
+    Segments(Segments<'a>),
+    /// Anything else, or a value that its type does not allow.
+    Raw(&'a [u8]),
+}
+
+impl<'a> SubTlv<'a> {
+    /// The value by its type (RFC 9012 sections 3 and 4, RFC 9830 section 2.4).
     #[must_use]
-    pub const fn preference(&self) -> Option<u32> {
+    pub fn value(&self) -> SubTlvValue<'a> {
         match (self.kind, self.octets) {
-            (12, [_, _, a, b, c, d]) => Some(u32::from_be_bytes([*a, *b, *c, *d])),
-            _ => None,
+            // A color is an extended community: type, subtype, flags, color.
+            (4, [0x03, 0x0b, _, _, number @ ..]) | (12, [_, _, number @ ..]) if number.len() == 4 => {
+                SubTlvValue::Number(big_endian(number))
+            }
+            (8, number) if number.len() == 2 => SubTlvValue::Number(big_endian(number)),
+            (13, [_, _, a, b, c, _]) => SubTlvValue::Number(label([*a, *b, *c])),
+            (13 | 20, [_, _, sid @ ..]) if sid.len() == 16 => {
+                segment_identifier(sid).map_or(SubTlvValue::Raw(self.octets), SubTlvValue::Address)
+            }
+            (14, [_, _, policy]) => SubTlvValue::Number((*policy).into()),
+            (15, [priority, _]) => SubTlvValue::Number((*priority).into()),
+            (129 | 130, [_, name @ ..]) => SubTlvValue::Name(Text(name)),
+            (128, [_, parts @ ..]) => match Segments::parse(Cursor::new(parts)) {
+                Ok(segments) => SubTlvValue::Segments(segments),
+                Err(_) => SubTlvValue::Raw(self.octets),
+            },
+            (_, octets) => SubTlvValue::Raw(octets),
         }
     }
 }
@@ -206,7 +240,9 @@ mod tests {
         let tunnel = Tunnels::parse(Cursor::new(&octets)).unwrap().next().unwrap();
         assert_eq!(tunnel.name(), Some("srPolicy"));
         let sub_tlvs: Vec<_> = tunnel.sub_tlvs().collect();
-        assert_eq!((sub_tlvs[0].preference(), sub_tlvs[1].name()), (Some(100), Some("segmentList")));
+        assert!(matches!(sub_tlvs[0].value(), SubTlvValue::Number(100)));
+        assert_eq!(sub_tlvs[1].name(), Some("segmentList"));
+        assert!(matches!(sub_tlvs[1].value(), SubTlvValue::Raw([9, 9])));
         assert_eq!(sub_tlvs[1].octets, [9, 9]);
         let mut bad = octets;
         bad[14] = 3; // the segment list overruns the tunnel

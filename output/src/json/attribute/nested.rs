@@ -1,15 +1,17 @@
 //! Attributes with an inside of their own -> JSON: tunnels, segment identifiers, link state, a customer's attributes.
 //! What is typed is named; everything else keeps its octets, so that nothing is lost.
 
+use wire::bgp::Update;
 use wire::bgp::attribute::AttrSet;
 use wire::bgp::link_state::{LsTlvs, LsValue};
 use wire::bgp::prefix_sid::{PrefixSid, PrefixSidTlv, Srv6Sid};
-use wire::bgp::tunnel::{PmsiTunnel, SubTlv, Tunnels};
-use wire::bgp::{Text, Update};
+use wire::bgp::segment_list::{SegmentPart, SegmentValue};
+use wire::bgp::tunnel::{PmsiTunnel, SubTlv, SubTlvValue, Tunnels};
 use wire::cursor::Cursor;
 
 use super::super::text::Json;
 use super::numbers;
+use super::seldom::octets;
 
 /// `{"flags","type","label","labelField","endpoint" or "identifier"}`. `label` is the upper 20 bits of the label
 /// field, which are an MPLS label; all 24 are a VNI where the tunnel is one of VXLAN.
@@ -29,43 +31,45 @@ pub(super) fn pmsi_tunnel(json: &mut Json<'_>, tunnel: &PmsiTunnel<'_>) {
 
 /// `[{"type","subTlvs":[{"type","name", value}]}]`.
 pub(super) fn tunnels(json: &mut Json<'_>, tunnels: Tunnels<'_>) {
-    json.open_list();
-    for tunnel in tunnels {
-        json.open();
+    json.objects(tunnels, |json, tunnel| {
         kind(json, tunnel.name(), tunnel.kind.into());
-        json.key("subTlvs").open_list();
-        for tlv in tunnel.sub_tlvs() {
-            sub_tlv(json, &tlv);
-        }
-        json.close_list();
-        json.close();
-    }
-    json.close_list();
+        json.key("subTlvs").objects(tunnel.sub_tlvs(), |json, tlv| sub_tlv(json, &tlv));
+    });
 }
 
-/// `number` or `text` where the type has one, else `octets`.
+/// `number` or `text` where the type has one, `weight` and `segments` of a segment list, else `octets`.
 fn sub_tlv(json: &mut Json<'_>, tlv: &SubTlv<'_>) {
-    json.open();
     json.key("type").unsigned(tlv.kind.into());
     if let Some(name) = tlv.name() {
         json.key("name").string(name);
     }
-    match (tlv.kind, tlv.octets) {
-        // A color is an extended community: type, subtype, flags, color (RFC 9012 section 4.3).
-        (4, [0x03, 0x0b, _, _, a, b, c, d]) => {
-            json.key("number").unsigned(u32::from_be_bytes([*a, *b, *c, *d]).into());
+    match tlv.value() {
+        SubTlvValue::Number(number) => json.key("number").unsigned(number.into()),
+        SubTlvValue::Address(address) => json.key("text").text(address),
+        SubTlvValue::Name(name) => json.key("text").text(name),
+        SubTlvValue::Segments(segments) => {
+            if let Some(weight) = segments.weight() {
+                json.key("weight").unsigned(weight.into());
+            }
+            json.key("segments").objects(segments, |json, part| segment(json, &part));
         }
-        (8, [a, b]) => json.key("number").unsigned(u16::from_be_bytes([*a, *b]).into()),
-        // Priority and one reserved octet (RFC 9830 section 2.4.5).
-        (15, [priority, _]) => json.key("number").unsigned((*priority).into()),
-        // One reserved octet before the name (RFC 9830 sections 2.4.7 and 2.4.8).
-        (129 | 130, [_, name @ ..]) => json.key("text").text(Text(name)),
-        (_, octets) => match tlv.preference() {
-            Some(preference) => json.key("number").unsigned(preference.into()),
-            None => json.key("octets").hex("", octets),
-        },
+        SubTlvValue::Raw(octets) => json.key("octets").hex("", octets),
     }
-    json.close();
+}
+
+/// `{"type":"A".."K" or a number as text,"label" or "sid","behavior","octets"}`.
+fn segment(json: &mut Json<'_>, part: &SegmentPart<'_>) {
+    kind(json, part.name(), part.kind.into());
+    match part.value() {
+        SegmentValue::Label(label) => json.key("label").unsigned(label.into()),
+        SegmentValue::Sid { sid, behavior } => {
+            json.key("sid").text(sid);
+            if let Some(behavior) = behavior {
+                json.key("behavior").unsigned(behavior.into());
+            }
+        }
+        SegmentValue::Raw(octets) => json.key("octets").hex("", octets),
+    }
 }
 
 /// `{"labelIndex","flags","srgb":[{"base","size"}],"srv6":[..],"others":[{"type","octets"}]}`.
@@ -88,14 +92,10 @@ pub(super) fn prefix_sid(json: &mut Json<'_>, tlvs: PrefixSid<'_>) {
         }
     });
     if let Some(ranges) = ranges {
-        json.key("srgb").open_list();
-        for [a, b, c, d, e, f] in ranges {
-            json.open();
+        json.key("srgb").objects(ranges, |json, [a, b, c, d, e, f]| {
             json.key("base").unsigned(u32::from_be_bytes([0, *a, *b, *c]).into());
             json.key("size").unsigned(u32::from_be_bytes([0, *d, *e, *f]).into());
-            json.close();
-        }
-        json.close_list();
+        });
     }
     services(json, tlvs);
     let others = tlvs.filter_map(|tlv| match tlv {
@@ -106,14 +106,7 @@ pub(super) fn prefix_sid(json: &mut Json<'_>, tlvs: PrefixSid<'_>) {
     });
     let mut others = others.peekable();
     if others.peek().is_some() {
-        json.key("others").open_list();
-        for (kind, octets) in others {
-            json.open();
-            json.key("type").unsigned(kind.into());
-            json.key("octets").hex("", octets);
-            json.close();
-        }
-        json.close_list();
+        octets(json.key("others"), others);
     }
     json.close();
 }
@@ -131,15 +124,10 @@ fn services(json: &mut Json<'_>, tlvs: PrefixSid<'_>) {
     if sids.peek().is_none() {
         return;
     }
-    json.key("srv6").open_list();
-    for (layer, sid) in sids {
-        srv6_sid(json, layer, &sid);
-    }
-    json.close_list();
+    json.key("srv6").objects(sids, |json, (layer, sid)| srv6_sid(json, layer, &sid));
 }
 
 fn srv6_sid(json: &mut Json<'_>, layer: u8, sid: &Srv6Sid) {
-    json.open();
     json.key("layer").unsigned(layer.into());
     json.key("sid").text(sid.sid);
     json.key("flags").unsigned(sid.flags.into());
@@ -159,14 +147,11 @@ fn srv6_sid(json: &mut Json<'_>, layer: u8, sid: &Srv6Sid) {
         }
         json.close();
     }
-    json.close();
 }
 
 /// `[{"type","name", value}]`: `number`, `text` (names, addresses, prefixes), `numbers` or `octets`.
 pub(super) fn link_state(json: &mut Json<'_>, tlvs: LsTlvs<'_>) {
-    json.open_list();
-    for tlv in tlvs.flatten() {
-        json.open();
+    json.objects(tlvs.flatten(), |json, tlv| {
         json.key("type").unsigned(tlv.kind.into());
         if let Some(name) = tlv.name() {
             json.key("name").string(name);
@@ -180,13 +165,14 @@ pub(super) fn link_state(json: &mut Json<'_>, tlvs: LsTlvs<'_>) {
             LsValue::Numbers(list) => {
                 numbers(json.key("numbers"), list.iter().map(|octets| u32::from_be_bytes(*octets)));
             }
+            LsValue::ShortNumbers(list) => {
+                numbers(json.key("numbers"), list.iter().map(|octets| u16::from_be_bytes(*octets).into()));
+            }
             LsValue::Pair(local, remote) => numbers(json.key("numbers"), [local, remote].into_iter()),
             LsValue::Tlvs(_) => json.key("octets").hex("", tlv.octets),
             LsValue::Raw(octets) => json.key("octets").hex("", octets),
         }
-        json.close();
-    }
-    json.close_list();
+    });
 }
 
 /// `{"originAs","attributes":{..}}`; `octets` are the attribute's. AS numbers in it have 4 octets (RFC 6368
@@ -213,20 +199,8 @@ fn kind(json: &mut Json<'_>, name: Option<&str>, number: u32) {
 
 #[cfg(test)]
 mod tests {
-    use crate::json::attribute::attributes;
-    use crate::json::text::Json;
-    use serde_json::{Value, json};
-
-    /// The attribute's object, of the octets of its value.
-    fn written(flags: u8, code: u8, value: &[u8]) -> Value {
-        let length = u8::try_from(value.len()).unwrap();
-        let mut out = Vec::new();
-        let mut json = Json::new(&mut out);
-        json.open();
-        attributes(&mut json, &[&[flags, code, length], value].concat());
-        json.close();
-        serde_json::from_slice(&out).unwrap()
-    }
+    use crate::json::attribute::tests::written;
+    use serde_json::json;
 
     #[test]
     fn a_multicast_tunnel_has_its_endpoint() {
@@ -243,11 +217,30 @@ mod tests {
 
     #[test]
     fn an_sr_policy_travels_in_a_tunnel() {
+        let sid = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        let segments = [
+            &[0, 9, 6, 0, 0, 0, 0, 0, 5][..],   // weight 5
+            &[1, 6, 0, 0, 0x03, 0xe8, 0x10, 0], // A: label 16001
+            &[13, 26, 0, 0],                    // B with its behavior and structure
+            &sid,
+            &[0, 57, 0, 0, 32, 16, 16, 0],
+            &[13, 18, 0, 0], // B alone
+            &sid,
+            &[3, 6, 0, 0, 192, 0, 2, 1], // C
+            &[99, 2, 7, 7],              // nobody's
+        ]
+        .concat();
         let sub_tlvs = [
-            &[12, 6, 0, 0, 0, 0, 0, 100][..],   // preference 100
-            &[4, 8, 3, 0x0b, 0, 0, 0, 0, 0, 7], // color 7
-            &[130, 0, 4, 0, b'r', b'e', b'd'],  // policy name
-            &[128, 0, 2, 9, 9],                 // a segment list
+            &[12, 6, 0, 0, 0, 0, 0, 100][..],    // preference 100
+            &[4, 8, 3, 0x0b, 0, 0, 0, 0, 0, 7],  // color 7
+            &[130, 0, 4, 0, b'r', b'e', b'd'],   // policy name
+            &[13, 6, 0, 0, 0x03, 0xe8, 0x10, 0], // binding SID 16001
+            &[20, 18, 0, 0],
+            &sid,
+            &[14, 3, 0, 0, 3],
+            &[128, 0, u8::try_from(segments.len()).unwrap()],
+            &segments,
+            &[128, 0, 2, 9, 9], // a segment list that does not read
         ]
         .concat();
         let value = [&[0, 15, 0, u8::try_from(sub_tlvs.len()).unwrap()][..], &sub_tlvs].concat();
@@ -258,6 +251,16 @@ mod tests {
                 {"type": 12, "name": "preference", "number": 100},
                 {"type": 4, "name": "color", "number": 7},
                 {"type": 130, "name": "policyName", "text": "red"},
+                {"type": 13, "name": "bindingSid", "number": 16001},
+                {"type": 20, "name": "srv6BindingSid", "text": "2001:db8::1"},
+                {"type": 14, "name": "explicitNullLabelPolicy", "number": 3},
+                {"type": 128, "name": "segmentList", "weight": 5, "segments": [
+                    {"type": "A", "label": 16001},
+                    {"type": "B", "sid": "2001:db8::1", "behavior": 57},
+                    {"type": "B", "sid": "2001:db8::1"},
+                    {"type": "C", "octets": "0000c0000201"},
+                    {"type": "99", "octets": "0707"},
+                ]},
                 {"type": 128, "name": "segmentList", "octets": "0909"},
             ]}])
         );

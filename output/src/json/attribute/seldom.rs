@@ -10,9 +10,7 @@ use super::super::text::Json;
 /// `[{"switching","encoding","maxBandwidths":[8],"minBandwidth","mtu" or "indication","octets"}]`; bandwidths in
 /// octets a second, one a priority.
 pub(super) fn engineering(json: &mut Json<'_>, descriptors: Descriptors<'_>) {
-    json.open_list();
-    for descriptor in descriptors {
-        json.open();
+    json.objects(descriptors, |json, descriptor| {
         json.key("switching").unsigned(descriptor.switching.into());
         json.key("encoding").unsigned(descriptor.encoding.into());
         json.key("maxBandwidths").open_list();
@@ -30,97 +28,61 @@ pub(super) fn engineering(json: &mut Json<'_>, descriptors: Descriptors<'_>) {
             Specific::Other([]) => {}
             Specific::Other(octets) => json.key("octets").hex("", octets),
         }
-        json.close();
-    }
-    json.close_list();
+    });
 }
 
 /// `[{"address","label"}]`.
 pub(super) fn pe_labels(json: &mut Json<'_>, labels: PeLabels<'_>) {
-    json.open_list();
-    for (address, label) in labels {
-        json.open();
+    json.objects(labels, |json, (address, label)| {
         json.key("address").text(address);
         json.key("label").unsigned(label.into());
-        json.close();
-    }
-    json.close_list();
+    });
 }
 
 /// `{"segments":[{"as","count","flags"}],"signatures":[{"algorithm","keyIdentifier","octets"}]}`, both with the last
 /// AS first.
 pub(super) fn bgpsec(json: &mut Json<'_>, path: &BgpsecPath<'_>) {
     json.open();
-    json.key("segments").open_list();
-    for segment in path.segments() {
-        json.open();
+    json.key("segments").objects(path.segments(), |json, segment| {
         json.key("as").unsigned(segment.autonomous_system.into());
         json.key("count").unsigned(segment.count.into());
         json.key("flags").unsigned(segment.flags.into());
-        json.close();
-    }
-    json.close_list();
-    json.key("signatures").open_list();
-    for block in path.blocks() {
-        for signature in block.signatures() {
-            json.open();
-            json.key("algorithm").unsigned(block.algorithm.into());
-            json.key("keyIdentifier").hex("", signature.key_identifier);
-            json.key("octets").hex("", signature.octets);
-            json.close();
-        }
-    }
-    json.close_list();
+    });
+    let signatures =
+        path.blocks().flat_map(|block| block.signatures().map(move |signature| (block.algorithm, signature)));
+    json.key("signatures").objects(signatures, |json, (algorithm, signature)| {
+        json.key("algorithm").unsigned(algorithm.into());
+        json.key("keyIdentifier").hex("", signature.key_identifier);
+        json.key("octets").hex("", signature.octets);
+    });
     json.close();
 }
 
 /// `[{"domain":"65000:1","safi"}]`, the last one first.
 pub(super) fn domains(json: &mut Json<'_>, path: DomainPath<'_>) {
-    json.open_list();
-    for domain in path {
-        json.open();
+    json.objects(path, |json, domain| {
         json.key("domain").text(domain);
         json.key("safi").unsigned(domain.safi.into());
-        json.close();
-    }
-    json.close_list();
+    });
 }
 
 /// `[{"type","octets"}]`.
 pub(super) fn service(json: &mut Json<'_>, path: ServicePath<'_>) {
-    json.open_list();
-    for (kind, octets) in path {
-        json.open();
+    octets(json, path);
+}
+
+/// `[{"type","octets"}]`: what has a type and no more.
+pub(super) fn octets<'a>(json: &mut Json<'_>, list: impl IntoIterator<Item = (impl Into<u64>, &'a [u8])>) {
+    json.objects(list, |json, (kind, octets)| {
         json.key("type").unsigned(kind.into());
         json.key("octets").hex("", octets);
-        json.close();
-    }
-    json.close_list();
+    });
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::json::attribute::attributes;
-    use crate::json::text::Json;
-    use serde_json::{Value, json};
-
-    /// The attribute's object, of the octets of its value; held to the schema.
-    fn written(flags: u8, code: u8, value: &[u8]) -> Value {
-        let length = u8::try_from(value.len()).unwrap();
-        let mut out = Vec::new();
-        let mut json = Json::new(&mut out);
-        json.open();
-        attributes(&mut json, &[&[flags, code, length], value].concat());
-        json.close();
-        let written = serde_json::from_slice(&out).unwrap();
-        let mut schema = crate::schema::of(collector::ledger::Kind::Route);
-        let attributes = schema["properties"]["attributes"].clone();
-        schema.as_object_mut().unwrap().retain(|key, _| key == "$defs" || key == "$schema");
-        schema["allOf"] = json!([attributes]);
-        let validator = jsonschema::draft202012::new(&schema).unwrap();
-        assert!(validator.is_valid(&written), "{written:#}");
-        written
-    }
+    use crate::json::attribute::tests::written;
+    use serde_json::json;
 
     #[test]
     fn links_tell_what_they_can() {
