@@ -281,6 +281,32 @@ fn a_bad_update_keeps_its_routes_and_has_its_verdict() {
     }
 }
 
+//= RFC 6793 section 6
+//# The error SHOULD be logged locally for analysis.
+#[test]
+fn attributes_that_are_in_no_row_are_judged_too() {
+    let error = |header: PeerHeader, update: &[u8]| {
+        let mut station = Station::with_peers(Settings::default(), &[header]);
+        station.feed(1, &bmp::route_monitoring(&header, &bgp::message(2, update)));
+        let told = station.rows().into_iter().find_map(|row| match row {
+            Row::Error { reason, verdict } => Some((reason, verdict)),
+            _ => None,
+        });
+        told.map(|(reason, verdict)| format!("{reason} {verdict}"))
+    };
+    // Withdrawn routes beside ORIGIN and damaged communities: there may have been routes that nobody can read.
+    let withdraw = [0, 2, 8, 10, 0, 10, 0x40, 1, 1, 0, 0xc0, 8, 3, 0, 0, 0];
+    assert_eq!(error(peer(1), &withdraw), Some("bad_length reset".into()));
+    let sound = [0, 2, 8, 10, 0, 4, 0x40, 1, 1, 0];
+    assert_eq!(error(peer(1), &sound), None);
+    // AS4_PATH of a peer with 2-octet numbers that ends in mid-segment: discarded, and told.
+    let old = PeerHeader { flags: 0x20, ..peer(1) };
+    let path =
+        [0x40, 1, 1, 0, 0x40, 2, 4, 2, 1, 0x5b, 0xa0, 0x40, 3, 4, 10, 0, 0, 1, 0xc0, 17, 4, 2, 2, 0, 1];
+    let length = [0, 0, 0, u8::try_from(path.len()).unwrap()];
+    assert_eq!(error(old, &[&length[..], &path, &[8, 10]].concat()), Some("truncated discard".into()));
+}
+
 #[test]
 fn octets_behind_an_update_cost_it_nothing() {
     let one = peer(1);

@@ -250,6 +250,9 @@ mod tests {
     // RFC 7011 section 6.2: integers may be sent in fewer octets than their type.
     //= RFC 7011 section 6.2
     //# The signed versus unsigned property of the reported value MUST be preserved.
+    //= RFC 7011 section 6.1.1
+    //# Integral data types -- unsigned8, unsigned16, unsigned32, unsigned64, signed8, signed16, signed32, and
+    //# signed64 -- MUST be encoded using the default canonical format in network byte order.
     #[test]
     fn reduced_size_integers_are_numbers() {
         let octets = [0x01, 0x02, 0x03];
@@ -280,6 +283,11 @@ mod tests {
         assert_eq!(Value::decode(DataType::Unsigned64, &[0; 9]), Err(Unfit::Length));
     }
 
+    //= RFC 7011 section 6.2
+    //# Reduced-size encoding MUST NOT be applied to any other data type defined in [RFC7012] that implies a
+    //# fixed length, as these types either have internal structure (such as ipv4Address or
+    //# dateTimeMicroseconds) or restricted ranges that are not suitable for reduced-size encoding (such as
+    //# dateTimeMilliseconds).
     #[test]
     fn lengths_that_a_type_does_not_allow_are_unfit() {
         for (data_type, length) in [
@@ -300,6 +308,12 @@ mod tests {
         assert_eq!(Value::decode(DataType::Boolean, &[2]), Ok(Value::Boolean(false)));
     }
 
+    //= RFC 7011 section 6.1.3
+    //# The float32 data type MUST be encoded as an IEEE binary32 floating point type as specified in
+    //# [IEEE.754.2008], in network byte order as specified in Section 3.6 of [RFC1014].
+    //= RFC 7011 section 6.1.4
+    //# The float64 data type MUST be encoded as an IEEE binary64 floating point type as specified in
+    //# [IEEE.754.2008], in network byte order as specified in Section 3.7 of [RFC1014].
     #[test]
     fn floats_are_ieee_754() {
         assert_eq!(

@@ -22,10 +22,10 @@ pub(crate) enum For {
 
 /// Appends the canonical attributes of an UPDATE. Of an attribute that comes twice the first counts (RFC 7606
 /// section 3 (g)). Returns what is lost: where the attributes end before their field does, else the first one that
-/// comes again.
+/// comes again or was to be merged and does not read.
 pub(crate) fn write(update: &Update<'_>, width: AsWidth, routes: For, to: &mut Vec<u8>) -> Option<Malformed> {
     let mut seen = [0_u64; 4];
-    let mut again = None;
+    let mut lost = None;
     for attribute in update.attributes() {
         let attribute = match attribute {
             Ok(attribute) => attribute,
@@ -36,12 +36,15 @@ pub(crate) fn write(update: &Update<'_>, width: AsWidth, routes: For, to: &mut V
         if *word & bit == 0 {
             *word |= bit;
             one(update, &attribute, width, routes, to);
-        } else if again.is_none() {
+            if width == AsWidth::Two && matches!(attribute.code, code::AS4_PATH | code::AS4_AGGREGATOR) {
+                lost = lost.or_else(|| attribute.value(width).err());
+            }
+        } else if lost.is_none() {
             let length = attribute.value.remaining();
-            again = Some(attribute.value.malformed(Reason::DuplicateAttribute, length));
+            lost = Some(attribute.value.malformed(Reason::DuplicateAttribute, length));
         }
     }
-    again
+    lost
 }
 
 fn one(update: &Update<'_>, attribute: &Attribute<'_>, width: AsWidth, routes: For, to: &mut Vec<u8>) {

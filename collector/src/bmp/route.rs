@@ -2,6 +2,7 @@
 //! that reads; what does not is told by the caller as one error.
 
 use wire::Malformed;
+use wire::bgp::attribute::code;
 use wire::bgp::{Action, Family, FamilySet, Nlri, Prefix, Routes, Session as Rules, Update, Verdict};
 use wire::bmp::{PeerHeader, RibView, Tagged};
 
@@ -84,16 +85,25 @@ impl Work<'_, '_, '_, '_> {
         }
         self.ordinal = self.tagged.and_then(|_| reads_whole(update, &rules).then_some(0));
         let mut defect = update.damage;
+        let mut announces = false;
         for routes in update.routes() {
             match routes {
                 Ok(routes) => {
+                    announces |= routes.action == Action::Announce;
                     let broken = self.routes(update, &routes, &rules);
                     defect = defect.or(broken);
                 }
                 Err(finding) => defect = defect.or(Some(finding.malformed)),
             }
         }
-        defect.map(|defect| (defect, update.findings(&rules).strongest()))
+        // Attributes that are in no row: of them only what is wrong is of interest (RFC 7606 section 5.2).
+        let is_idle = !announces && update.attributes().flatten().any(|other| other.code != code::MP_UNREACH);
+        if defect.is_none() && !is_idle {
+            return None;
+        }
+        let findings = update.findings(&rules);
+        let first = || findings.iter().next().map(|finding| finding.malformed);
+        defect.or_else(first).map(|defect| (defect, findings.strongest()))
     }
 
     fn routes(&mut self, update: &Update<'_>, routes: &Routes<'_>, rules: &Rules) -> Option<Malformed> {

@@ -217,6 +217,12 @@ mod tests {
     //= RFC 7011 section 7
     //# The octets carrying the length (either the first or the first three octets) MUST NOT be included in
     //# the length of the Information Element.
+    //= RFC 7011 section 7
+    //# Where an Information Element has a variable length, the following mechanism MUST be used to carry the
+    //# length information for both the IANA-assigned and enterprise-specific Information Elements.
+    //= RFC 7011 section 7
+    //# In this case, the first octet of the Length field MUST be 255, and the length is carried in the second
+    //# and third octets, as shown in Figure S.
     #[test]
     fn variable_fields_have_short_or_long_lengths() {
         let mut octets = std::vec![3, b'e', b't', b'h', 6, 0, 17, 255, 0x01, 0x00];
