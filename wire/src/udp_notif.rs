@@ -221,6 +221,8 @@ mod tests {
         0xa1, 0x01, 0x02, 0x03,
     ];
 
+    //= draft-ietf-netconf-udp-notif-22 section 3.2
+    //# All the binary fields MUST be encoded in network byte order (big endian).
     #[test]
     fn header_segment_and_payload_are_read() {
         let datagram = Datagram::parse(&SEGMENTED).unwrap();
@@ -230,6 +232,8 @@ mod tests {
         assert_eq!((datagram.payload.rest(), datagram.payload.offset()), (&SEGMENTED[16..], 16));
     }
 
+    //= draft-ietf-netconf-udp-notif-22 section 3.2
+    //# 0: Reserved, MUST NOT be used.
     #[test]
     fn media_codes_depend_on_version_and_space() {
         for (first, media) in [
@@ -262,6 +266,8 @@ mod tests {
         }
     }
 
+    //= draft-ietf-netconf-udp-notif-22 section 4.1
+    //# It MUST be set to 4 octets.
     #[test]
     fn options_are_bounded_by_the_header() {
         let mut octets = SEGMENTED;
