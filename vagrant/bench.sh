@@ -10,11 +10,11 @@ cd "$here/.."
 options=()
 if [ -n "${QUICK:-}" ]; then options=(--octets 16777216 --runs 5 --routers 16); fi
 cargo build --release -p bench -p control --bins --features bench/peers
-target/release/bench --date "$(date -u +%F)" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" \
-    "${options[@]}"
+of=(--date "$(date -u +%F)" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)")
+target/release/bench "${of[@]}" "${options[@]}"
 growth=()
 if [ -n "${QUICK:-}" ]; then growth=(--only pipeline --runs 3); fi
-target/release/growth "${growth[@]}"
+target/release/growth "${of[@]}" "${growth[@]}"
 
 # The live figures need root; collectors of others are measured where they are installed.
 live=() forward=()
@@ -24,7 +24,7 @@ if [ -n "${QUICK:-}" ]; then
 fi
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo -E)
-"${as_root[@]}" target/release/live "${live[@]}"
-"${as_root[@]}" target/release/forward "${forward[@]}"
+"${as_root[@]}" target/release/live "${of[@]}" "${live[@]}"
+"${as_root[@]}" target/release/forward "${of[@]}" "${forward[@]}"
 target/release/plot
 exec "$here/instructions.sh"

@@ -1,8 +1,5 @@
 //! Runs of several sides in turn -> medians, ratios, spread, and one row for each peer.
 
-use std::path::Path;
-
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
 /// A side that we are measured beside: its name, and one run of it.
@@ -86,24 +83,6 @@ pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Puts `fresh` into the file of results, in the place of rows of the same names.
-///
-/// # Errors
-/// The file cannot be read as rows, or not be written.
-pub fn merge(path: &Path, fresh: Vec<Value>) -> anyhow::Result<()> {
-    let mut rows: Vec<Value> = match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).with_context(|| path.display().to_string())?,
-        Err(_) => Vec::new(),
-    };
-    rows.retain(|row| !fresh.iter().any(|fresh| fresh["name"] == row["name"]));
-    rows.extend(fresh);
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
-    }
-    std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")
-        .with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod input;
 pub mod corpus;
 pub mod digest;
 pub mod figure;
+pub mod results;
 pub mod plot;
 pub mod bare;
 pub mod pipeline;

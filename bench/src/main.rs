@@ -1,8 +1,6 @@
 //! `make bench`: every figure beside its peers in one run, a table and `bench/results/latest.json`.
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, ensure};
 use bench::bmp::{self, Walked};
 use bench::corpus::Corpus;
@@ -11,6 +9,7 @@ use bench::figure::{Figure, Peer};
 use bench::input::Input;
 use bench::longest::{self, ipv6};
 use bench::pipeline::{Pipeline, plain_flows};
+use bench::results::Results;
 use bench::sinks::{self, Filling};
 use clap::Parser;
 use wire::bgp::IpVersion;
@@ -30,59 +29,21 @@ struct Bench {
     /// The core to run on; the last one if not given.
     #[arg(long)]
     core: Option<usize>,
-    /// Only figures whose name contains this.
-    #[arg(long, default_value = "")]
-    only: String,
-    /// Where the rows go.
-    #[arg(long, default_value = "bench/results/latest.json")]
-    results: PathBuf,
-    /// Today; the rows go to `DATE.json` beside the results too, with the machine.
-    #[arg(long)]
-    date: Option<String>,
-    /// The commit that was built.
-    #[arg(long, default_value = "unknown")]
-    commit: String,
+    #[command(flatten)]
+    results: Results,
 }
 
 fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
     pin(bench.core)?;
     println!("{:<28} {:>14} {:>14} {:>7} {:>8}  peer (unit)", "figure", "ours", "peer", "ratio", "spread");
-    let mut rows = Vec::new();
-    for (name, measure) in FIGURES {
-        if name.contains(&bench.only) {
-            let figure = measure(name, &bench)?;
-            figure.to_lines().for_each(|line| println!("{line}"));
-            rows.extend(figure.to_json());
-        }
-    }
-    if let Some(directory) = bench.results.parent() {
-        std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
-    }
-    write(&bench.results, &serde_json::to_value(&rows)?)?;
-    if let Some(date) = &bench.date {
-        let dated = serde_json::json!({
-            "date": date, "commit": bench.commit, "cpu": cpu_model(), "kernel": kernel(),
-            "mode": "in one process, on one core: no ring, no card", "octets": bench.octets, "figures": rows,
-        });
-        write(&bench.results.with_file_name(format!("{date}.json")), &dated)?;
-    }
-    Ok(())
-}
-
-fn write(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)? + "\n";
-    std::fs::write(path, text).with_context(|| path.display().to_string())
-}
-
-fn cpu_model() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, model)| model).to_owned()
-}
-
-fn kernel() -> String {
-    rustix::system::uname().release().to_string_lossy().into_owned()
+    let rows = bench.results.measure_all(&FIGURES, |name, measure| {
+        let figure = measure(name, &bench)?;
+        figure.to_lines().for_each(|line| println!("{line}"));
+        Ok(figure.to_json().collect())
+    })?;
+    let mode = "in one process, on one core: no ring, no card";
+    bench.results.begin(rows, &[("mode", mode.into()), ("octets", bench.octets.into())])
 }
 
 /// Routes of a full table.

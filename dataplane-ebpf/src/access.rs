@@ -100,8 +100,23 @@ impl Octets for Frame {
         if at + size_of::<T>() > self.end {
             return None;
         }
-        // SAFETY: the comparison above proves size_of::<T>() octets at `at`; T is made of any octets.
-        Some(unsafe { (at as *const T).read_unaligned() })
+        if size_of::<T>() % 2 != 0 {
+            // SAFETY: the comparison above proves size_of::<T>() octets at `at`; T is made of any octets.
+            return Some(unsafe { (at as *const T).read_unaligned() });
+        }
+        // By 16-bit words, as `words`: whatever the walk reads, but single octets, lies at an even offset.
+        let mut value = MaybeUninit::<T>::uninit();
+        let to = value.as_mut_ptr().cast::<u16>();
+        let mut word = 0;
+        while word < size_of::<T>() / 2 {
+            // SAFETY: the comparison above proves the octets; frames start at an even address, and so does every header.
+            let octets = unsafe { (at as *const u16).add(word).read() };
+            // SAFETY: within `value`, whose alignment is that of an octet.
+            unsafe { to.add(word).write_unaligned(octets) };
+            word += 1;
+        }
+        // SAFETY: every octet was written; T is made of any octets.
+        Some(unsafe { value.assume_init() })
     }
 }
 

@@ -2,13 +2,11 @@
 //! in `bench/results/latest.json`.
 #![expect(clippy::print_stdout, reason = "the rows are what this program is for")]
 
-use std::path::PathBuf;
-
 use anyhow::ensure;
-use bench::figure::merge;
 use bench::live::forward::{blocks, course, packets_per_s};
 use bench::live::stage::Stage;
 use bench::live::steer;
+use bench::results::Results;
 use clap::Parser;
 use serde_json::Value;
 
@@ -30,12 +28,8 @@ struct Forward {
     /// Datagrams a second where a rate is fixed.
     #[arg(long, default_value_t = 8_000.0)]
     rate: f64,
-    /// Only figures whose name contains this.
-    #[arg(long, default_value = "")]
-    only: String,
-    /// Where the rows go.
-    #[arg(long, default_value = "bench/results/latest.json")]
-    results: PathBuf,
+    #[command(flatten)]
+    results: Results,
 }
 
 /// A figure's rows.
@@ -56,13 +50,10 @@ fn main() -> anyhow::Result<()> {
     let asked = Forward::parse();
     ensure!(asked.runs > 0, "runs is 0: give 1 or more");
     let stage = Stage::raise(asked.generator_core, asked.receiver_core)?;
-    let mut rows = Vec::new();
-    for (name, measure) in FIGURES {
-        if name.contains(&asked.only) {
-            let fresh = measure(name, &asked, &stage)?;
-            fresh.iter().for_each(|row| println!("{row}"));
-            rows.extend(fresh);
-        }
-    }
-    merge(&asked.results, rows)
+    let rows = asked.results.measure_all(&FIGURES, |name, measure| {
+        let rows = measure(name, &asked, &stage)?;
+        rows.iter().for_each(|row| println!("{row}"));
+        Ok(rows)
+    })?;
+    asked.results.merge(rows)
 }

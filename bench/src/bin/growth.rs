@@ -2,14 +2,13 @@
 //! without, and how it grows. Its rows take the place of those of the same names in `bench/results/latest.json`.
 #![expect(clippy::print_stdout, reason = "the rows are what this program is for")]
 
-use std::path::PathBuf;
-
 use anyhow::{Context, ensure};
 use bench::bare::Columns;
 use bench::cpu::Cpu;
-use bench::figure::{median, merge, spread};
+use bench::figure::{median, spread};
 use bench::longest::Bare;
 use bench::replay::{Ran, Replay, Size};
+use bench::results::Results;
 use clap::Parser;
 use core_affinity::CoreId;
 use serde_json::{Value, json};
@@ -29,12 +28,8 @@ struct Growth {
     /// Routes where there are many.
     #[arg(long, default_value_t = 1_000_000)]
     routes: u32,
-    /// Only figures whose name contains this.
-    #[arg(long, default_value = "")]
-    only: String,
-    /// Where the rows go.
-    #[arg(long, default_value = "bench/results/latest.json")]
-    results: PathBuf,
+    #[command(flatten)]
+    results: Results,
 }
 
 type Measure = fn(&str, &Growth, &[CoreId]) -> anyhow::Result<Vec<Value>>;
@@ -54,15 +49,12 @@ fn main() -> anyhow::Result<()> {
         cores.sort_by_key(|core| core.id != id);
     }
     ensure!(cores.first().is_some_and(|core| core_affinity::set_for_current(*core)), "no such core");
-    let mut rows = Vec::new();
-    for (name, measure) in FIGURES {
-        if name.contains(&options.only) {
-            let fresh = measure(name, &options, &cores)?;
-            fresh.iter().for_each(|row| println!("{row}"));
-            rows.extend(fresh);
-        }
-    }
-    merge(&options.results, rows)
+    let rows = options.results.measure_all(&FIGURES, |name, measure| {
+        let rows = measure(name, &options, &cores)?;
+        rows.iter().for_each(|row| println!("{row}"));
+        Ok(rows)
+    })?;
+    options.results.merge(rows)
 }
 
 /// Columns alone, beside the same without sessions and templates.

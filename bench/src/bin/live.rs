@@ -3,15 +3,14 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 #![expect(clippy::print_stderr, reason = "what was lost at which rate is told while the search goes on")]
 
-use std::path::PathBuf;
-
 use anyhow::ensure;
-use bench::figure::{median, merge, spread};
+use bench::figure::{median, spread};
 use bench::live::collect::Collector;
 use bench::live::search::lossless;
 use bench::live::socket::PEERS;
 use bench::live::stage::{Offer, Stage};
 use bench::live::{bare, socket};
+use bench::results::Results;
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -39,12 +38,8 @@ struct Live {
     /// Datagrams a second that a search for the loss-free rate begins with.
     #[arg(long, default_value_t = 4_000_000.0)]
     most: f64,
-    /// Only figures whose name contains this.
-    #[arg(long, default_value = "")]
-    only: String,
-    /// Where the rows go.
-    #[arg(long, default_value = "bench/results/latest.json")]
-    results: PathBuf,
+    #[command(flatten)]
+    results: Results,
 }
 
 /// A figure's rows.
@@ -62,15 +57,12 @@ fn main() -> anyhow::Result<()> {
     let live = Live::parse();
     ensure!(live.runs > 0, "runs is 0: give 1 or more");
     let stage = Stage::raise(live.generator_core, live.receiver_core)?;
-    let mut rows = Vec::new();
-    for (name, measure) in FIGURES {
-        if name.contains(&live.only) {
-            let fresh = measure(name, &live, &stage)?;
-            fresh.iter().for_each(|row| println!("{row}"));
-            rows.extend(fresh);
-        }
-    }
-    merge(&live.results, rows)
+    let rows = live.results.measure_all(&FIGURES, |name, measure| {
+        let rows = measure(name, &live, &stage)?;
+        rows.iter().for_each(|row| println!("{row}"));
+        Ok(rows)
+    })?;
+    live.results.merge(rows)
 }
 
 /// Datagrams a second of which GoFlow2 writes every record as JSON.

@@ -4,7 +4,7 @@
 //! b: live frames -> eth0 ==> a: eth0 -> the kernel's stack, a bare program, or `millrace run` -> eth1 ==> b: eth1, dropped
 //! ```
 //! In: a stage. Out: frames that came through, and the time that the receiving core spent on them: its thread polls
-//! `eth0` of the router and, since nobody else does, `eth1` of the sink. So the sink's share is in all figures alike.
+//! `eth0` of the router, forwards and transmits. What arrives at the sink is received by a thread on the generator's core.
 
 pub mod road;
 pub mod course;

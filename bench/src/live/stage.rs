@@ -70,16 +70,7 @@ impl Stage {
             done(pair.command(who, "sysctl").args(["-q", "-w", "net.ipv6.conf.all.disable_ipv6=1"]))?;
         }
         done(pair.command("a", "ethtool").args(["-K", "eth0", "gro", "on"]))?;
-        let before = napi_threads();
-        done(pair.command("a", "sh").args(["-c", "echo 1 >/sys/class/net/eth0/threaded"]))?;
-        let mut core = CpuSet::new();
-        core.set(receiver_core);
-        let receiving: Vec<i32> = napi_threads().difference(&before).copied().collect();
-        for &pid in &receiving {
-            sched_setaffinity(Pid::from_raw(pid), &core).context("cannot pin the receiving thread")?;
-            // Before all else on that core, as a card's interrupt is: its ring of 256 frames is full in no time.
-            done(Command::new("chrt").args(["-f", "-p", "1", &pid.to_string()]))?;
-        }
+        let receiving = receive_on(&pair, "a", "eth0", receiver_core)?;
         let said = done(pair.command("a", "ip").args(["-br", "link", "show", "eth0"]))?;
         let mac = said.split_whitespace().nth(2).context("no MAC address")?.to_owned();
         let generator = beside("millrace-gen")?;
@@ -155,6 +146,25 @@ impl Stage {
     }
 }
 
+/// Lets a thread of the kernel on a core of its own receive what comes to a device; its process ids.
+///
+/// # Errors
+/// What the kernel refused.
+pub(super) fn receive_on(pair: &Topology, who: &str, device: &str, core: usize) -> anyhow::Result<Vec<i32>> {
+    let before = napi_threads(device);
+    let switch = format!("echo 1 >/sys/class/net/{device}/threaded");
+    done(pair.command(who, "sh").args(["-c", &switch]))?;
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    let threads: Vec<i32> = napi_threads(device).difference(&before).copied().collect();
+    for &pid in &threads {
+        sched_setaffinity(Pid::from_raw(pid), &cores).context("cannot pin the receiving thread")?;
+        // Before all else on that core, as a card's interrupt is: its ring of 256 frames is full in no time.
+        done(Command::new("chrt").args(["-f", "-p", "1", &pid.to_string()]))?;
+    }
+    Ok(threads)
+}
+
 /// A program that was built beside this one.
 ///
 /// # Errors
@@ -177,12 +187,13 @@ pub fn done(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Process ids of the kernel's threads that poll devices.
-fn napi_threads() -> BTreeSet<i32> {
+/// Process ids of the kernel's threads that poll devices of this name.
+fn napi_threads(device: &str) -> BTreeSet<i32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let start = format!("napi/{device}-");
     let is_napi = |pid: &i32| {
-        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("napi/eth0-"))
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with(&start))
     };
     pids.filter(is_napi).collect()
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use control::ebpf::bare::{Bare, Least};
 use lab::frame::Frame;
 
-use super::super::stage::{Stage, done};
+use super::super::stage::{Stage, done, receive_on};
 use crate::generate::frame::{Mac, mac_of, parse_mac};
 use crate::generate::live::Live;
 use crate::random::Random;
@@ -55,6 +55,11 @@ impl<'a> Road<'a> {
             sink.attach(Least::Drop, "eth1")?;
             Ok((sink, mac_of("eth1")?))
         })?;
+        // What arrives there is the far end's work, not the router's.
+        ensure!(
+            !receive_on(pair, "b", "eth1", stage.generator_core)?.is_empty(),
+            "no thread receives at the far end"
+        );
         let mac = mac.map(|octet| format!("{octet:02x}")).join(":");
         in_a(&format!("neigh replace {NEXT} lladdr {mac} dev eth1 nud permanent"))?;
         let mut road = Self { stage, sink, routes: 0, own: stage.inside("b", || mac_of("eth0"))? };
