@@ -53,15 +53,21 @@ impl Table {
     }
 
     /// The open batch, opened if need be.
+    #[inline]
     fn open(&mut self, next_sequence: &mut u64) -> Option<&mut Batch> {
         if self.open.is_none() {
-            let mut batch = self.empty()?;
-            batch.clear();
-            batch.sequence = *next_sequence;
-            *next_sequence += 1;
-            self.open = Some(batch);
+            self.open = self.fresh(next_sequence);
         }
         self.open.as_deref_mut()
+    }
+
+    #[cold]
+    fn fresh(&mut self, next_sequence: &mut u64) -> Option<Box<Batch>> {
+        let mut batch = self.empty()?;
+        batch.clear();
+        batch.sequence = *next_sequence;
+        *next_sequence += 1;
+        Some(batch)
     }
 }
 

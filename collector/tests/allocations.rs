@@ -203,3 +203,32 @@ fn a_full_outlet_allocates_nothing() {
     assert!(rig.collector.ledgers().records[Kind::Flow.index()][RecordEnd::OutletFull.index()] > 0);
     assert_eq!(rig.collector.ledgers().unexplained(), 0);
 }
+
+/// Octets that a worker may hold for a router that sends flows by one template, of whatever many fields.
+const EXPORTER_OCTETS: i64 = 4_096;
+
+#[test]
+fn an_exporter_at_rest_is_small() {
+    const EXPORTERS: u32 = 2_000;
+    let ids = [8, 12, 15, 10, 14, 2, 1, 152, 153, 7, 11, 4, 6, 5, 136, 61, 60, 9, 13, 16, 17, 58, 192];
+    let fields = ids.map(|id| Field::iana(id, 4));
+    let mut message = Message::new(EXPORT, 0, 1);
+    let record = [0; 4 * 23];
+    message.template(256, &fields).raw(256, &record, 0);
+    let payload = message.finish();
+    let mut rig = Rig::new();
+    let mut feed = |source: u32| {
+        let source = source.to_be_bytes();
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(source, [192, 0, 2, 2], 64);
+        let mut frame = Vec::new();
+        builder.udp(5000, 2055).write(&mut frame, &payload).unwrap();
+        rig.feed(&frame);
+    };
+    feed(0x0a00_0000);
+    let counted =
+        allocation_counter::measure(|| (1..=EXPORTERS).for_each(|number| feed(0x0a00_0000 + number)));
+    let each = counted.bytes_current / i64::from(EXPORTERS);
+    assert!(each <= EXPORTER_OCTETS, "{each} octets for each exporter");
+    assert!(each > 0);
+    assert_eq!(rig.collector.ledgers().unexplained(), 0);
+}

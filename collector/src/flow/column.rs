@@ -12,8 +12,8 @@ use super::plane::{self, BLOCK, PlaneSpace};
 use crate::batch::{Batch, Values};
 use crate::schema::Store;
 
-/// Columns of one or two octets in a window of octets from which on it pays to turn that window.
-const WORTH_TURNING: usize = 4;
+/// Instructions for each record that it takes to turn a window of octets.
+const TURNING: usize = 10;
 
 /// The columns to be filled from the records of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,10 +30,9 @@ pub(crate) struct Steps {
 impl Steps {
     /// How to fill these columns from records that lie side by side, or not.
     pub(crate) fn of(steps: Vec<Step>) -> Self {
-        let is_narrow = |step: &&Step| step.read == Read::Whole && matches!(step.place.length(), Some(1 | 2));
         let is_worth = |window: &u8| {
-            let narrow = steps.iter().filter(is_narrow);
-            narrow.filter(|step| step.windows() == *window).count() >= WORTH_TURNING
+            let inside = steps.iter().filter(|step| step.windows() == *window);
+            inside.map(Step::saved_by_turning).sum::<usize>() > TURNING
         };
         let windows = (0..u8::BITS).map(|window| 1 << window).filter(is_worth).fold(0, |all, one| all | one);
         let mut sorted = Self { windows, ..Self::default() };
@@ -87,7 +86,7 @@ impl Steps {
 
 /// One column after the other from records that lie plane by plane.
 #[inline(never)]
-fn from_planes<const W: usize, T: Copy>(
+fn from_planes<const W: usize, T: Copy + Default>(
     steps: &[Step],
     planes: &PlaneSpace,
     rows: usize,
@@ -157,6 +156,16 @@ impl Step {
             (_, Some(kind), Some(length)) => fixed(kind, length),
         };
         Some(Self { column, place, read })
+    }
+
+    /// Instructions for each record that are saved where its octets are turned already.
+    const fn saved_by_turning(&self) -> usize {
+        match (self.read, self.place.length()) {
+            (Read::Whole, Some(1)) => 4,
+            (Read::Whole, Some(2)) => 5,
+            (Read::Whole, Some(4)) => 2,
+            _ => 0,
+        }
     }
 
     /// Where its field lies, as [`PlaneSpace::turn`] counts it.

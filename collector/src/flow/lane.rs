@@ -8,6 +8,9 @@ use super::plane::BLOCK;
 /// Octets from one record to the next, hence the longest record that has a lane.
 pub(crate) const LANE: usize = 128;
 
+/// Octets that are copied at a time.
+const CHUNK: usize = 16;
+
 /// Records that one step of a loop reads: counting steps costs as much as reading a record.
 const ABREAST: usize = 4;
 
@@ -37,10 +40,16 @@ impl LaneSpace {
         }
         let lanes = self.0.as_flattened_mut().get_mut(first..first + octets.len() / stride);
         let lanes = lanes.unwrap_or_default();
-        // A copy of known length, so what stands behind a record is copied with it.
-        match stride {
-            ..=48 => copy::<48>(octets, stride, lanes),
-            49..=80 => copy::<80>(octets, stride, lanes),
+        // A copy of known length, and one of the end: no length is to be looked at for a record.
+        match stride / CHUNK {
+            0 => short(octets, stride, lanes),
+            1 => copy::<{ CHUNK }>(octets, stride, lanes),
+            2 => copy::<{ 2 * CHUNK }>(octets, stride, lanes),
+            3 => copy::<{ 3 * CHUNK }>(octets, stride, lanes),
+            4 => copy::<{ 4 * CHUNK }>(octets, stride, lanes),
+            5 => copy::<{ 5 * CHUNK }>(octets, stride, lanes),
+            6 => copy::<{ 6 * CHUNK }>(octets, stride, lanes),
+            7 => copy::<{ 7 * CHUNK }>(octets, stride, lanes),
             _ => copy::<LANE>(octets, stride, lanes),
         }
     }
@@ -59,21 +68,25 @@ impl LaneSpace {
     }
 }
 
-/// Copies one record into each lane.
+/// Copies one record into each lane: its first `N` octets and its last ones.
 fn copy<const N: usize>(octets: &[u8], stride: usize, lanes: &mut [Lane]) {
-    let (mut rest, mut lanes) = (octets, lanes.iter_mut());
-    while let Some(whole) = rest.first_chunk::<N>()
-        && let Some(lane) = lanes.next()
-    {
-        if let Some(lane) = lane.first_chunk_mut() {
-            *lane = *whole;
+    let end = (stride - CHUNK).min(LANE - CHUNK);
+    for (lane, record) in lanes.iter_mut().zip(octets.chunks_exact(stride)) {
+        if let (Some(lane), Some(first)) = (lane.first_chunk_mut::<N>(), record.first_chunk()) {
+            *lane = *first;
         }
-        rest = rest.get(stride..).unwrap_or_default();
+        let lane = lane.get_mut(end..).and_then(|lane| lane.first_chunk_mut::<CHUNK>());
+        if let (Some(lane), Some(last)) = (lane, record.last_chunk()) {
+            *lane = *last;
+        }
     }
-    // The last ones, behind which too little stands for a copy of known length.
-    for (lane, record) in lanes.zip(rest.chunks_exact(stride)) {
-        if let Some(lane) = lane.get_mut(..stride) {
-            lane.copy_from_slice(record);
+}
+
+/// Copies records that are shorter than such an end.
+fn short(octets: &[u8], stride: usize, lanes: &mut [Lane]) {
+    for (lane, record) in lanes.iter_mut().zip(octets.chunks_exact(stride)) {
+        for (to, octet) in lane.iter_mut().zip(record) {
+            *to = *octet;
         }
     }
 }

@@ -48,9 +48,13 @@ impl Told {
     }
 }
 
-/// What the options of one exporter have told so far.
+/// What the options of one exporter have told so far. Most exporters send none: then there is nothing but a word.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Options {
+#[serde(from = "Known", into = "Known")]
+pub(crate) struct Options(Option<Box<Known>>);
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Known {
     /// Rates of samplers (elements 48 and 302).
     samplers: HashMap<u64, f64>,
     /// The rate of an exporter that has one sampler and does not name it.
@@ -73,10 +77,90 @@ struct Named {
     choices: [(u64, i32); 2],
 }
 
+impl From<Known> for Options {
+    fn from(known: Known) -> Self {
+        let is_empty = known.len() == 0 && known.rate.is_none() && known.boot_ms == 0;
+        Self((!is_empty).then(|| Box::new(known)))
+    }
+}
+
+impl From<Options> for Known {
+    fn from(options: Options) -> Self {
+        options.0.map_or_else(Self::default, |known| *known)
+    }
+}
+
 impl Options {
     /// Takes an options record. False if something that it tells had to be left out: the tables hold `max`
     /// entries already.
     pub(crate) fn learn(&mut self, told: &Told, records: &Records<'_>, row: usize, max: usize) -> bool {
+        self.0.get_or_insert_default().learn(told, records, row, max)
+    }
+
+    /// The rate of an exporter with one sampler.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.0.as_ref()?.rate
+    }
+
+    /// Whether rates depend on the record.
+    pub(crate) fn has_samplers(&self) -> bool {
+        self.0.as_ref().is_some_and(|known| !known.samplers.is_empty() || !known.rates.is_empty())
+    }
+
+    /// The rate of a sampler.
+    pub(crate) fn sampler(&self, selector: Option<u64>) -> Option<f64> {
+        self.0.as_ref()?.samplers.get(&selector?).copied()
+    }
+
+    /// The rate of an interface.
+    pub(crate) fn interface_rate(&self, interface: Option<u64>) -> Option<f64> {
+        self.0.as_ref()?.rates.get(&u32::try_from(interface?).ok()?).copied()
+    }
+
+    /// The boot time of the exporter, unix ms; 0: not told.
+    pub(crate) fn boot_ms(&self) -> u64 {
+        self.0.as_ref().map_or(0, |known| known.boot_ms)
+    }
+
+    /// The route distinguisher of a VRF.
+    pub(crate) fn distinguisher(&self, vrf: u32) -> Option<[u8; 8]> {
+        self.0.as_ref()?.distinguishers.get(&vrf).copied()
+    }
+
+    /// The name of a VRF, without the zeros that may fill its field.
+    pub(crate) fn vrf_name(&self, vrf: u32) -> Option<&str> {
+        let name = std::str::from_utf8(&self.0.as_ref()?.vrfs.get(&vrf)?.name).ok()?;
+        Some(name.trim_end_matches('\0'))
+    }
+
+    /// Whether there are names for some column of [`Options::fill_names`].
+    pub(crate) fn has_any_names(&self) -> bool {
+        self.0.as_ref().is_some_and(|known| !known.interfaces.is_empty() || !known.vrfs.is_empty())
+    }
+
+    /// Whether there are names for the column `which` of [`Options::fill_names`].
+    pub(crate) fn has_names(&self, which: usize) -> bool {
+        let is_any = |known: &Known| !if which < 2 { &known.interfaces } else { &known.vrfs }.is_empty();
+        self.0.as_deref().is_some_and(is_any)
+    }
+
+    /// Appends a column of names to the batch: `ids` are the interfaces or VRFs of its next rows. `which` is the
+    /// column's number in the order ingress and egress interface, ingress and egress VRF.
+    pub(crate) fn fill_names(&mut self, which: usize, ids: &[u64], batch: &mut Batch, column: usize) {
+        let Some(known) = &mut self.0 else { return };
+        let names = if which < 2 { &mut known.interfaces } else { &mut known.vrfs };
+        for id in ids {
+            let named = u32::try_from(*id).ok().and_then(|id| names.get_mut(&id));
+            match named.and_then(|named| named.choice(which % 2, batch, column)) {
+                Some(key) => batch.push_choice(column, key),
+                None => batch.push_absent(column),
+            }
+        }
+    }
+}
+
+impl Known {
+    fn learn(&mut self, told: &Told, records: &Records<'_>, row: usize, max: usize) -> bool {
         let number = |place: Option<Place>| records.number(place?, row);
         let index = |place| number(place).and_then(|number| u32::try_from(number).ok());
         let name = |place: Option<Place>| place.map(|place| trimmed(records.value(place, row)));
@@ -114,60 +198,6 @@ impl Options {
             + self.rates.len()
             + self.vrfs.len()
             + self.distinguishers.len()
-    }
-
-    /// The rate of an exporter with one sampler.
-    pub(crate) const fn rate(&self) -> Option<f64> {
-        self.rate
-    }
-
-    /// Whether rates depend on the record.
-    pub(crate) fn has_samplers(&self) -> bool {
-        !self.samplers.is_empty() || !self.rates.is_empty()
-    }
-
-    /// The rate of a sampler.
-    pub(crate) fn sampler(&self, selector: Option<u64>) -> Option<f64> {
-        self.samplers.get(&selector?).copied()
-    }
-
-    /// The rate of an interface.
-    pub(crate) fn interface_rate(&self, interface: Option<u64>) -> Option<f64> {
-        self.rates.get(&u32::try_from(interface?).ok()?).copied()
-    }
-
-    /// The boot time of the exporter, unix ms; 0: not told.
-    pub(crate) const fn boot_ms(&self) -> u64 {
-        self.boot_ms
-    }
-
-    /// The route distinguisher of a VRF.
-    pub(crate) fn distinguisher(&self, vrf: u32) -> Option<[u8; 8]> {
-        self.distinguishers.get(&vrf).copied()
-    }
-
-    /// The name of a VRF, without the zeros that may fill its field.
-    pub(crate) fn vrf_name(&self, vrf: u32) -> Option<&str> {
-        let name = std::str::from_utf8(&self.vrfs.get(&vrf)?.name).ok()?;
-        Some(name.trim_end_matches('\0'))
-    }
-
-    /// Whether there are names for the column `which` of [`Options::fill_names`].
-    pub(crate) fn has_names(&self, which: usize) -> bool {
-        !if which < 2 { &self.interfaces } else { &self.vrfs }.is_empty()
-    }
-
-    /// Appends a column of names to the batch: `ids` are the interfaces or VRFs of its next rows. `which` is the
-    /// column's number in the order ingress and egress interface, ingress and egress VRF.
-    pub(crate) fn fill_names(&mut self, which: usize, ids: &[u64], batch: &mut Batch, column: usize) {
-        let names = if which < 2 { &mut self.interfaces } else { &mut self.vrfs };
-        for id in ids {
-            let named = u32::try_from(*id).ok().and_then(|id| names.get_mut(&id));
-            match named.and_then(|named| named.choice(which % 2, batch, column)) {
-                Some(key) => batch.push_choice(column, key),
-                None => batch.push_absent(column),
-            }
-        }
     }
 }
 

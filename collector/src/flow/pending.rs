@@ -138,7 +138,7 @@ impl Pending {
         plan.steps.fill_from(&records, &mut self.planes, batch);
         Run::write(&self.runs, &self.layout, batch);
         if !plan.times.are_relative() {
-            let part = Part { records, header: &Header::EMPTY, layout: &self.layout };
+            let part = Part { records: &records, header: &Header::EMPTY, layout: &self.layout };
             plan.times.fill(&part, 0, &mut Default::default(), batch);
         }
         batch.grow_rows(rows);

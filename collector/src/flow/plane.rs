@@ -45,7 +45,7 @@ impl PlaneSpace {
 
     /// Converts the `W` octets at `offset` of `rows` records, sixteen records at a time, and appends them.
     #[inline]
-    pub(crate) fn extend<const W: usize, T: Copy>(
+    pub(crate) fn extend<const W: usize, T: Copy + Default>(
         &self,
         offset: usize,
         rows: usize,
@@ -53,11 +53,11 @@ impl PlaneSpace {
         convert: impl Fn(&[u8x16; W]) -> [T; BLOCK],
     ) {
         let (end, offset) = (to.len() + rows, offset.min(LANE - W));
-        for planes in self.0.iter().take(rows.div_ceil(BLOCK)) {
-            if let Some(octets) = planes.get(offset..).and_then(|planes| planes.first_chunk()) {
-                to.extend_from_slice(&convert(octets));
-            }
-        }
+        let blocks = self.0.get(..rows.div_ceil(BLOCK)).unwrap_or_default();
+        to.extend(blocks.iter().flat_map(|planes| {
+            let octets = planes.get(offset..).and_then(|planes| planes.first_chunk());
+            octets.map_or([T::default(); BLOCK], &convert)
+        }));
         to.truncate(end);
     }
 }

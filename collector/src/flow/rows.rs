@@ -32,7 +32,7 @@ pub(crate) struct Scratch {
 
 /// Records of a set that go into one batch together.
 pub(crate) struct Part<'a> {
-    pub(crate) records: Records<'a>,
+    pub(crate) records: &'a Records<'a>,
     pub(crate) header: &'a Header,
     pub(crate) layout: &'a Layout,
 }
@@ -161,13 +161,20 @@ impl Maker<'_> {
                 plan.steps.fill(&records.part(done, run.rows), batch);
                 Run::write(&[run], layout, batch);
             }
-            let part = Part { records: records.part(done, run.rows), header: self.set.header, layout };
+            let some;
+            let records = if run.rows == records.len() {
+                records
+            } else {
+                some = records.part(done, run.rows);
+                &some
+            };
+            let part = Part { records, header: self.set.header, layout };
             self.of_session(batch, &part, knowledge, numbers);
             if layout.joins() && turn.settings.join {
-                self.join(batch, &part.records, knowledge, keys, rib, turn.ledgers);
+                self.join(batch, records, knowledge, keys, rib, turn.ledgers);
             }
             if plan.is_laid {
-                pending.lay(&part.records, &run);
+                pending.lay(records, &run);
             }
             done += run.rows;
             batch.grow_rows(u32::try_from(run.rows).unwrap_or(u32::MAX));
@@ -237,14 +244,14 @@ impl Maker<'_> {
         let (plan, layout) = (self.plan, self.layout);
         let options = &mut knowledge.options;
         if layout.record.is_some() || layout.template.is_some() {
-            self.whole_records(batch, &part.records);
+            self.whole_records(batch, part.records);
         }
         if !plan.is_laid || plan.times.are_relative() {
             plan.times.fill(part, options.boot_ms(), numbers, batch);
         }
         plan.sampling.fill(part, options, knowledge.sampling, batch);
-        if options.has_names(0) || options.has_names(2) {
-            self.names(batch, &part.records, options, numbers);
+        if options.has_any_names() {
+            self.names(batch, part.records, options, numbers);
         }
     }
 

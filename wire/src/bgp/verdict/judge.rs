@@ -38,21 +38,21 @@ impl<'a> Judge<'a> {
     pub fn finish(&self, update: &Update<'a>) -> impl Iterator<Item = Finding> + use<'a> {
         let has_nlri = !update.nlri.is_empty();
         let announces = has_nlri || self.has_seen(code::MP_REACH);
-        let missing = |code, needed: bool| {
-            (needed && !self.has_seen(code)).then(|| Finding {
-                attribute: Some(code),
-                verdict: Verdict::Withdraw,
-                malformed: update.attributes.malformed(Reason::MissingAttribute, 0),
-            })
-        };
-        let damage =
-            self.damage.map(|malformed| Finding { attribute: None, verdict: Verdict::Withdraw, malformed });
+        let missing = |code, needed: bool| (needed && !self.has_seen(code)).then_some(code);
         let missing = [
             missing(code::ORIGIN, announces),
             missing(code::AS_PATH, announces),
             missing(code::NEXT_HOP, has_nlri),
         ];
-        damage.into_iter().chain(missing.into_iter().flatten())
+        let malformed = update.attributes.malformed(Reason::MissingAttribute, 0);
+        let missing = missing.into_iter().flatten().map(move |code| Finding {
+            attribute: Some(code),
+            verdict: Verdict::Withdraw,
+            malformed,
+        });
+        let damage =
+            self.damage.map(|malformed| Finding { attribute: None, verdict: Verdict::Withdraw, malformed });
+        damage.into_iter().chain(missing)
     }
 
     /// Hands each attribute left to `take`, from where its value is read.
