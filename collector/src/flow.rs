@@ -1,9 +1,9 @@
 //! Flow sessions of one router: IPFIX, NetFlow v9 and v5 messages become rows of flows and options.
 //!
 //! ```text
-//! payload -> header -> exporter (key, bounded) -> sets -+-> template -> plan (shared) ---+
-//!                                |                      +-> records -> place -> rows -> pending -> column -> batch
-//!                                +-> sequence           |               time, sampling --+
+//! payload -> header -> exporter (key, bounded) -> sets -+-> template -> plan (shared)
+//!                                |                      +-> records -> place -> rows -+-> pending -> column -+-> batch
+//!                                +-> sequence           |                             +-> sampling, join ----+
 //!                                                       +-> waiting, until the template comes
 //! ```
 //! Never waits, never allocates for a message of known templates, never trusts a length.
