@@ -29,14 +29,7 @@ fn what_goes_to_the_stack_comes_back_from_it() {
     if !in_own_namespace("what_goes_to_the_stack_comes_back_from_it") {
         return;
     }
-    forwarding();
-    let (a, b) = (Host::new(), Host::new());
-    a.join("in0", "a0");
-    b.join("out0", "b0");
-    address(&a, "a0", 1);
-    address(&b, "b0", 2);
-    here("in0", 1);
-    here("out0", 2);
+    let (a, b) = router::hosts();
     let mut router = Router::new(&["in0", "out0"]);
     // ARP and ND are the stack's, and so is the first packet to a neighbour that it has yet to find.
     let resolved = router.more(End::NoNeighbour, || goes_through(&router, &a, ["10.2.0.9", "fd02::9"]));

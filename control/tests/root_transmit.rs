@@ -20,9 +20,8 @@ use std::time::Duration;
 use control::ebpf::attach::device_index;
 use control::kernel::Follower;
 use dataplane_common::PacketEnd as End;
-use hosts::Host;
 use rig::{in_own_namespace, run};
-use router::{Router, address, forwarding, goes_through, here};
+use router::{Router, goes_through};
 
 /// What `check` says of the router's devices.
 fn check() -> String {
@@ -46,14 +45,7 @@ fn a_port_that_sends_no_redirected_frame_is_the_stacks() {
     if !in_own_namespace("a_port_that_sends_no_redirected_frame_is_the_stacks") {
         return;
     }
-    forwarding();
-    let (a, b) = (Host::new(), Host::new());
-    a.join("in0", "a0");
-    b.join("out0", "b0");
-    address(&a, "a0", 1);
-    address(&b, "b0", 2);
-    here("in0", 1);
-    here("out0", 2);
+    let (a, b) = router::hosts();
     let mut router = Router::new(&["in0", "out0"]);
     let out0 = device_index("out0").unwrap();
     goes_through(&router, &a, ["10.2.0.9", "fd02::9"]);

@@ -7,15 +7,13 @@
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use aya::Ebpf;
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
-use aya::{Ebpf, EbpfLoader};
-use dataplane_common::map;
 use dataplane_common::map::dump::{Counts, DUMP_COUNTS, DUMP_RING};
-use zerocopy::IntoBytes as _;
 
-use super::pins::Pins;
+use super::rehearsal::load_beside;
 use super::tables::at;
-use super::{EbpfError, LoadSettings, OBJECT, Programs, id, xdp};
+use super::{EbpfError, LoadSettings, Programs, id, xdp};
 
 /// Octets of the ring: some thousand frames.
 const RING_OCTETS: u32 = 8 << 20;
@@ -96,21 +94,7 @@ impl Programs {
     /// # Errors
     /// Without pins, and as [`Programs::load`]; then nothing has changed on the devices.
     pub fn start_dump(&mut self, settings: &LoadSettings) -> Result<Dumping, EbpfError> {
-        let pins = settings.pins.as_deref().map(Pins::open).transpose()?;
-        let pins = pins.ok_or(EbpfError::Missing("pinned map"))?;
-        let constants = settings.constants();
-        let sizes = settings.limits.sizes(settings);
-        let mut loader = EbpfLoader::new();
-        loader.override_global(map::SETTINGS, constants.as_bytes(), true);
-        for &(name, entries) in &sizes {
-            loader.map_max_entries(name, entries);
-        }
-        loader.map_max_entries(DUMP_RING, RING_OCTETS);
-        for (name, path) in pins.adopt(OBJECT, &sizes)? {
-            loader.map_pin_path(name, path);
-        }
-        let mut ebpf = loader.load(OBJECT)?;
-        xdp(&mut ebpf)?.load().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
+        let mut ebpf = load_beside(settings, &[], Some((DUMP_RING, RING_OCTETS)))?;
         let Some(Map::RingBuf(ring)) = ebpf.take_map(DUMP_RING) else {
             return Err(EbpfError::Missing(DUMP_RING));
         };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use aya::EbpfLoader;
+use aya::{Ebpf, EbpfLoader};
 use dataplane_common::map;
 use dataplane_common::map::{forward, rules};
 use zerocopy::IntoBytes as _;
@@ -36,22 +36,7 @@ impl Programs {
     /// # Errors
     /// Without pins, and as [`Programs::load`].
     pub fn rehearsal(settings: &LoadSettings) -> Result<Self, EbpfError> {
-        let pins = settings.pins.as_deref().map(Pins::open).transpose()?;
-        let pins = pins.ok_or(EbpfError::Missing("pinned map"))?;
-        let constants = settings.constants();
-        let sizes = settings.limits.sizes(settings);
-        let mut loader = EbpfLoader::new();
-        loader.override_global(map::SETTINGS, constants.as_bytes(), true);
-        for &(name, entries) in &sizes {
-            loader.map_max_entries(name, entries);
-        }
-        for (name, path) in pins.adopt(OBJECT, &sizes)? {
-            if !WRITTEN.contains(&name) {
-                loader.map_pin_path(name, path);
-            }
-        }
-        let mut ebpf = loader.load(OBJECT)?;
-        xdp(&mut ebpf)?.load().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
+        let mut ebpf = load_beside(settings, &WRITTEN, None)?;
         let tables = Tables::take(&mut ebpf, &settings.limits)?;
         Ok(Self { ebpf, links: Links::default(), pins: None, ids: BTreeSet::new(), tables })
     }
@@ -66,4 +51,33 @@ impl Programs {
         let context = [0, length, 0, device_index, 0, 0];
         run_frame(&mut self.ebpf, frame, Some(context.as_bytes()), 1)
     }
+}
+
+/// Loads the XDP program once more beside a load with the same settings, over its pinned maps but those of `own`; `sized` is
+/// a map that has another size than by default.
+///
+/// # Errors
+/// Without pins, and as [`Programs::load`].
+pub(super) fn load_beside(
+    settings: &LoadSettings,
+    own: &[&str],
+    sized: Option<(&str, u32)>,
+) -> Result<Ebpf, EbpfError> {
+    let pins = settings.pins.as_deref().map(Pins::open).transpose()?;
+    let pins = pins.ok_or(EbpfError::Missing("pinned map"))?;
+    let constants = settings.constants();
+    let sizes = settings.limits.sizes(settings);
+    let mut loader = EbpfLoader::new();
+    loader.override_global(map::SETTINGS, constants.as_bytes(), true);
+    for (name, entries) in sizes.iter().copied().chain(sized) {
+        loader.map_max_entries(name, entries);
+    }
+    for (name, path) in pins.adopt(OBJECT, &sizes)? {
+        if !own.contains(&name) {
+            loader.map_pin_path(name, path);
+        }
+    }
+    let mut ebpf = loader.load(OBJECT)?;
+    xdp(&mut ebpf)?.load().map_err(|error| EbpfError::Program { name: map::XDP_PROGRAM, error })?;
+    Ok(ebpf)
 }

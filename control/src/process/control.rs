@@ -16,6 +16,7 @@ pub(crate) mod fib;
 pub mod explain;
 pub mod dump;
 mod confirm;
+mod state;
 mod exporters;
 mod held;
 mod places;
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use ::dataplane::counters::Counters;
 use dataplane_common::map::SlotState;
-use rustix::fs::{FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, flock, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -180,9 +181,9 @@ impl Control {
         }
         let lock = match kept.remove("lock") {
             Some(lock) => lock,
-            None => lock_state(&config.state_dir)?,
+            None => state::lock(&config.state_dir)?,
         };
-        let key = hash_key(&config)?;
+        let key = state::hash_key(&config)?;
         let mut plane = Plane::load(&config, key)?;
         if withheld {
             plane.withhold(&config);
@@ -387,47 +388,6 @@ impl Control {
             }
         }
     }
-}
-
-/// One instance a state directory.
-fn lock_state(directory: &Path) -> Result<OwnedFd, StartError> {
-    let at =
-        |error: std::io::Error| host(format!("key `state_dir`, value `{}`: {error}", directory.display()));
-    fs::create_dir_all(directory).map_err(at)?;
-    let file = fs::File::create(directory.join("lock")).map_err(at)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        host(format!("key `state_dir`, value `{}`: another millrace runs with it", directory.display()))
-    })?;
-    Ok(file.into())
-}
-
-/// The configured key, else the kept one, else a new one, which is kept.
-fn hash_key(config: &Config) -> Result<[u8; 16], StartError> {
-    if let Some(key) = config.steering.key() {
-        return Ok(key);
-    }
-    let path = config.state_dir.join("hash_key");
-    let at = |error: std::io::Error| host(format!("{}: {error}", path.display()));
-    match fs::read(&path) {
-        Ok(octets) => {
-            if let Ok(key) = <[u8; 16]>::try_from(octets.as_slice()) {
-                return Ok(key);
-            }
-            tracing::warn!("{} is damaged: a new key, routers change their workers once", path.display());
-        }
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
-        Err(_) => {}
-    }
-    let mut key = [0; 16];
-    rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| at(error.into()))?;
-    let temporary = config.state_dir.join("hash_key.tmp");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&temporary).and_then(|mut file| file.write_all(&key)).map_err(at)?;
-    fs::rename(&temporary, &path).map_err(at)?;
-    Ok(key)
 }
 
 /// Octets as memory that nobody can change any more.

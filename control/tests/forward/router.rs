@@ -91,6 +91,18 @@ pub(crate) fn forwarding() {
     sysctl("ipv6/conf/all/forwarding", "1");
 }
 
+/// Two hosts with addresses, behind `in0` and `out0` of this namespace, which forwards.
+pub(crate) fn hosts() -> (Host, Host) {
+    forwarding();
+    let (a, b) = (Host::new(), Host::new());
+    for (host, ours, theirs, net) in [(&a, "in0", "a0", 1), (&b, "out0", "b0", 2)] {
+        host.join(ours, theirs);
+        address(host, theirs, net);
+        here(ours, net);
+    }
+    (a, b)
+}
+
 /// Addresses of a host's device and its way to everywhere.
 pub(crate) fn address(host: &Host, device: &str, net: u8) {
     host.run(&format!("ip addr add 10.{net}.0.9/24 dev {device}"));
