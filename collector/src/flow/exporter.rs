@@ -69,6 +69,11 @@ impl Knowledge {
         Self { options: Options::default(), announced: Announced::default(), sampling, vrfs }
     }
 
+    /// Whether it adds nothing to the columns of a record.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.options.are_none() && self.sampling.is_none()
+    }
+
     /// The route distinguisher that the configuration gives to a VRF, by its number or by the name of options.
     pub(crate) fn configured(&self, vrf: u32) -> Option<[u8; 8]> {
         let is_it = |name: &VrfName| match name {

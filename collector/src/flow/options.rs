@@ -97,6 +97,11 @@ impl Options {
         self.0.get_or_insert_default().learn(told, records, row, max)
     }
 
+    /// Whether nothing was told.
+    pub(crate) const fn are_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The rate of an exporter with one sampler.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.0.as_ref()?.rate

@@ -73,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) shape: Shape,
     /// Whether many columns are read from its records, and they are of a length that can be laid side by side.
     pub(crate) is_laid: bool,
+    /// Whether all its columns can wait with the records, as far as the plan can tell.
+    pub(crate) is_plain: bool,
     /// Columns of elements that someone wants.
     pub(crate) steps: Steps,
     pub(crate) times: Times,
@@ -107,13 +109,17 @@ impl Plan {
         let steps: Vec<Step> = schema.columns.iter().enumerate().filter_map(step).collect();
         let is_laid =
             steps.len() >= WORTH_LANES && shape.fixed().is_some_and(|octets| (1..=LANE).contains(&octets));
+        let (times, sampling) = (Times::of(&found), Sampling::of(&found));
+        let is_whole = layout.record.is_some() || layout.template.is_some();
+        let is_plain = is_laid && !is_whole && !times.are_relative() && !sampling.is_told();
         Self {
             octets: octets.into(),
             is_laid,
+            is_plain,
             is_options: template.is_options,
             steps: Steps::of(steps),
-            times: Times::of(&found),
-            sampling: Sampling::of(&found),
+            times,
+            sampling,
             // 10 and 14: interfaces; 234 and 235: VRFs.
             named_by: [10, 14, 234, 235].map(|id| found.first(id)),
             keys: if layout.joins() { Keys::of(&found, address) } else { Keys::default() },

@@ -169,7 +169,9 @@ impl Maker<'_> {
                 &some
             };
             let part = Part { records, header: self.set.header, layout };
-            self.of_session(batch, &part, knowledge, numbers);
+            if !plan.is_plain || !knowledge.is_plain() || self.set.header.sampling > 0 {
+                self.of_session(batch, &part, knowledge, numbers);
+            }
             if layout.joins() && turn.settings.join {
                 self.join(batch, records, knowledge, keys, rib, turn.ledgers);
             }
@@ -234,6 +236,7 @@ impl Maker<'_> {
     }
 
     /// Columns that hang on the message or on what its session knows, and those of whole records.
+    #[inline(never)]
     fn of_session(
         &self,
         batch: &mut Batch,

@@ -64,6 +64,11 @@ impl Sampling {
         Self { rate: Rate::of(found), selector, interface: found.first(10) }
     }
 
+    /// Whether records tell a rate.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// Appends the columns of sampling.
     pub(crate) fn fill(
         &self,
