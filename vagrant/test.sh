@@ -81,6 +81,7 @@ step "attachment and pins on kernel 6.1 (virtual machine)" in_vm root_attach
 step "VLANs, bonds and VRFs in the maps on kernel 6.1 (virtual machine)" in_vm root_devices
 VM_SECONDS=600 step "5,000 operations on them on kernel 6.1 (virtual machine)" in_vm root_churn
 step "forwarding on kernel 6.1 (virtual machine)" in_vm root_forward
+step "ways out over several ports on kernel 6.1 (virtual machine)" in_vm root_forward_ports
 step "the program of a dump on kernel 6.1 (virtual machine)" in_vm root_dump a_program
 step "legs of bonds beside the bonding driver on kernel 6.1 (virtual machine)" in_vm root_bond
 VM_CARD=1 step "a card that hashes on kernel 6.1 (virtual machine)" in_vm root_card
