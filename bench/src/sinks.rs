@@ -9,7 +9,8 @@ use collector::ledger::Kind;
 use collector::schema::schemas;
 use collector::settings::PortProtocol;
 use collector::{Collector, Input as Given, Lease, Now, Outlet, Settings};
-use output::file::{JsonFiles, Rotation};
+use output::file::Rotation;
+use output::lines::JsonFiles;
 use output::parquet::ParquetFiles;
 use output::sink::{Sink, SinkEnd, SinkLedger};
 

@@ -1,22 +1,18 @@
-//! Rows -> files: one file a kind and worker, written as `.tmp`, completed by a rename, rotated by wall time,
-//! the oldest complete files removed when the sink's share of the disk is used up. What a killed process left
-//! unfinished is finished by the next one, as far as it can be read.
+//! The files of a sink: one a kind and worker, written as `.tmp`, completed by a rename, rotated by wall time, the
+//! oldest complete files removed when the sink's share of the disk is used up. What a killed process left unfinished
+//! is finished by the next one, as far as it can be read.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use collector::Now;
 use collector::batch::WorkerId;
 use collector::ledger::Kind;
-use collector::outlet::Lease;
-use collector::schema::Interest;
 use hashbrown::HashMap;
 
-use crate::journal::Step;
-use crate::json::Encoder;
-use crate::sink::{Sink, SinkEnd, SinkError, SinkLedger, kind_of};
+use crate::sink::{SinkEnd, SinkError};
 
 /// Where files go and when they end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,113 +240,4 @@ pub(crate) fn end_of(error: &SinkError) -> SinkEnd {
         cause = error.source();
     }
     SinkEnd::Failed
-}
-
-/// A file of whole lines: what could not be written whole is cut off again, so that a line counted is a line there.
-#[derive(Debug)]
-struct Lines {
-    file: File,
-    length: u64,
-}
-
-impl Lines {
-    fn append(&mut self, lines: &[u8]) -> std::io::Result<()> {
-        let Err(error) = self.file.write_all(lines) else {
-            self.length += lines.len() as u64;
-            return Ok(());
-        };
-        self.file.set_len(self.length)?;
-        self.file.seek(SeekFrom::Start(self.length))?;
-        Err(error)
-    }
-}
-
-/// Cuts off what follows the last whole line; false when there is none.
-fn mend(file: &mut File) -> io::Result<bool> {
-    let mut end = file.metadata()?.len();
-    let mut piece = [0; 4096];
-    while end > 0 {
-        let start = end.saturating_sub(piece.len() as u64);
-        let part = piece.get_mut(..usize::try_from(end - start).unwrap_or(0)).unwrap_or_default();
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(part)?;
-        if let Some(newline) = part.iter().rposition(|octet| *octet == b'\n') {
-            file.set_len(start + newline as u64 + 1)?;
-            return Ok(true);
-        }
-        end = start;
-    }
-    Ok(false)
-}
-
-/// JSON lines in files.
-#[derive(Debug)]
-pub struct JsonFiles {
-    files: Files<Lines>,
-    kinds: u32,
-    join: bool,
-    encoder: Encoder,
-    lines: HashMap<Kind, (Vec<u8>, u64)>,
-}
-
-impl JsonFiles {
-    /// Writes the kinds of the mask `kinds` (one bit each at `Kind::index`); flows joined if `join`.
-    ///
-    /// # Errors
-    /// When the directory cannot be made.
-    pub fn new(rotation: Rotation, kinds: u32, join: bool) -> Result<Self, SinkError> {
-        let files = Files::new(rotation, "jsonl", mend)?;
-        Ok(Self { files, kinds, join, encoder: Encoder::default(), lines: HashMap::new() })
-    }
-}
-
-impl Sink for JsonFiles {
-    fn wants(&self) -> Interest {
-        Interest { kinds: self.kinds, whole_records: true, elements: Vec::new(), join: self.join }
-    }
-
-    fn write(&mut self, batch: &Lease, ledger: &SinkLedger) -> Result<(), SinkError> {
-        for row in 0..batch.rows as usize {
-            let Some(kind) = kind_of(batch, row).filter(|kind| self.kinds & (1 << kind.index()) != 0) else {
-                ledger.count(SinkEnd::NotWanted, 1);
-                continue;
-            };
-            let (lines, count) = self.lines.entry(kind).or_default();
-            match self.encoder.line(batch, row, lines) {
-                Some(_) => *count += 1,
-                None => ledger.count(SinkEnd::Failed, 1),
-            }
-        }
-        let mut first_error = None;
-        for (&kind, (lines, count)) in &mut self.lines {
-            if *count == 0 {
-                continue;
-            }
-            // Lines go to the file as one piece, so that a failure counts every one of them.
-            let open = self.files.get(kind, batch.worker, |file, _| Ok(Lines { file, length: 0 }));
-            let done = open.and_then(|Open { writer, names }| {
-                ledger.begin(Step::Append { file: &names.complete, length: writer.length });
-                writer.append(lines).map_err(|source| file_error(&names.temporary, source))
-            });
-            ledger.count(done.as_ref().map_or_else(end_of, |()| SinkEnd::Written), *count);
-            ledger.done();
-            first_error = first_error.or(done.err());
-            lines.clear();
-            *count = 0;
-        }
-        first_error.map_or(Ok(()), Err)
-    }
-
-    fn tick(&mut self, now: Now, _ledger: &SinkLedger) -> Result<(), SinkError> {
-        self.files.tick(now, close)
-    }
-
-    fn finish(&mut self, _ledger: &SinkLedger) -> Result<(), SinkError> {
-        self.files.complete(close)
-    }
-}
-
-fn close(lines: Lines, names: &Names) -> Result<(), SinkError> {
-    lines.file.sync_data().map_err(|source| file_error(&names.temporary, source))?;
-    names.keep()
 }

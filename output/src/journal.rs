@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use crate::file::{is_ours, temporary};
+use crate::lines::newlines;
 use crate::sink::{JOURNAL, SinkEnd, SinkLedger};
 
 /// A step about to be done. Files are named by their lasting name.
@@ -101,10 +102,7 @@ fn lines_from(path: &Path, start: u64) -> io::Result<u64> {
     loop {
         match file.read(&mut piece)? {
             0 => return Ok(lines),
-            n => {
-                let newlines = piece.iter().take(n).filter(|octet| **octet == b'\n').count();
-                lines += u64::try_from(newlines).unwrap_or(0);
-            }
+            n => lines += newlines(piece.get(..n).unwrap_or_default()),
         }
     }
 }

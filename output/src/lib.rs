@@ -15,5 +15,6 @@ pub mod json;
 pub mod schema;
 pub mod columns;
 pub mod file;
+pub mod lines;
 pub mod parquet;
 pub mod null;
