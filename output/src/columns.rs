@@ -155,14 +155,22 @@ impl<'l> Column<'l> {
         Some(Arc::new(self.numbers::<TimestampMillisecondType>()?.with_timezone("UTC")))
     }
 
-    /// Text of each row, made by `write`; rows without a value are null.
-    pub(crate) fn texts(&self, mut write: impl FnMut(usize, &mut String)) -> ArrayRef {
+    /// Text of the value of each row, made by `write`; rows without a value are null. Equal values in a row, as
+    /// exporters are, are written once.
+    pub(crate) fn texts<V: Copy + Default + PartialEq>(
+        &self,
+        values: &[V],
+        write: impl Fn(&mut String, V),
+    ) -> ArrayRef {
         let mut builder = StringBuilder::with_capacity(self.rows(), self.rows() * 16);
-        let mut text = String::new();
+        let (mut text, mut written) = (String::new(), None);
         for row in 0..self.rows() {
             if self.lease.is_present(self.column, u32::try_from(row).unwrap_or(u32::MAX)) {
-                text.clear();
-                write(row, &mut text);
+                let value = values.get(row).copied().unwrap_or_default();
+                if written.replace(value) != Some(value) {
+                    text.clear();
+                    write(&mut text, value);
+                }
                 builder.append_value(&text);
             } else {
                 builder.append_null();

@@ -20,9 +20,7 @@ pub(crate) fn array(lease: &Lease, at: usize, data_type: DataType) -> Option<Arr
         DataType::Float32 | DataType::Float64 => column.floats(),
         DataType::Ipv4Address => {
             let Values::Fixed4(values) = lease.values.get(at)? else { return None };
-            Some(column.texts(|row, text| {
-                write_v4(text, values.get(row).copied().unwrap_or_default().to_be_bytes());
-            }))
+            Some(column.texts(values, |text, value| write_v4(text, value.to_be_bytes())))
         }
         DataType::Ipv6Address => Some(addresses(lease, at)),
         DataType::String => column.strings(),
@@ -37,11 +35,11 @@ pub(crate) fn array(lease: &Lease, at: usize, data_type: DataType) -> Option<Arr
 
 /// Text of a column of sixteen-octet addresses, IPv4-mapped as IPv4.
 pub(crate) fn addresses(lease: &Lease, at: usize) -> ArrayRef {
-    let values = lease.values.get(at);
-    Column::new(lease, at).texts(|row, text| {
-        let octets = values.and_then(|values| values.sixteen(row)).copied().unwrap_or_default();
-        write_address(text, octets);
-    })
+    let values = match lease.values.get(at) {
+        Some(Values::Fixed16(values)) => values.as_slice(),
+        _ => &[],
+    };
+    Column::new(lease, at).texts(values, write_address)
 }
 
 /// Sixteen octets as records write an address.
