@@ -9,6 +9,7 @@
 
 pub mod random;
 pub mod cpu;
+pub mod pages;
 pub mod input;
 pub mod corpus;
 pub mod digest;

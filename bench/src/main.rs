@@ -35,6 +35,7 @@ struct Bench {
 
 fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
+    bench::pages::huge()?;
     pin(bench.core)?;
     println!("{:<28} {:>14} {:>14} {:>7} {:>8}  peer (unit)", "figure", "ours", "peer", "ratio", "spread");
     let rows = bench.results.measure_all(&FIGURES, |name, measure| {

@@ -19,6 +19,7 @@ use wire::bgp::IpVersion;
 use crate::batch::Batch;
 use crate::ledger::{JoinEnd, Ledgers};
 use crate::rib::{Asked, Found, Rib, TableId};
+use crate::schema::{PickedBy, Side};
 
 pub use book::{Book, RouteKey};
 pub use column::Columns;
@@ -31,53 +32,118 @@ use key::native;
 /// Looks every key up and appends one value for each to the join columns of a side, before
 /// [`Batch::finish_rows`]. Counts how each ended.
 pub fn join(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
-    let mut first = 0;
-    while first < keys.addresses.len() {
-        let keys = keys.part(first, CHUNK);
-        chunk(columns, &keys, rib, batch, ledgers);
-        first += keys.addresses.len();
+    join_sides([columns], [*keys], rib, batch, ledgers);
+}
+
+/// The same for some sides of the same rows at once: what one side waits for is fetched while the other is looked at.
+pub fn join_sides<const SIDES: usize>(
+    columns: [&Columns; SIDES],
+    keys: [Keys<'_>; SIDES],
+    rib: &mut Rib,
+    batch: &mut Batch,
+    ledgers: &mut Ledgers,
+) {
+    let rows = keys.iter().map(|keys| keys.addresses.len()).max().unwrap_or(0);
+    for first in (0..rows).step_by(CHUNK) {
+        let mut sides = keys.map(|keys| Part::ask(keys.part(first, CHUNK), rib));
+        let mut asked = 0;
+        for (part, columns) in sides.iter_mut().zip(columns) {
+            part.look_up(columns.side, rib, ledgers);
+            asked ^= rib.ask_keys(&part.found);
+        }
+        std::hint::black_box(asked);
+        for (part, columns) in sides.iter().zip(columns) {
+            part.write(columns, rib, batch);
+        }
     }
 }
 
-/// The same for at most [`CHUNK`] keys.
-fn chunk(columns: &Columns, keys: &Keys<'_>, rib: &mut Rib, batch: &mut Batch, ledgers: &mut Ledgers) {
-    let mut found = [Found::NOTHING; CHUNK];
-    let looked_up = look_up(keys, rib, &mut found);
-    let found = found.get(..keys.addresses.len()).unwrap_or_default();
-    let mut outcomes = Outcomes {
-        results: [JoinEnd::Found as u8; CHUNK],
-        vrfs_from: [Vrf::DEFAULT.from as u8; CHUNK],
-        picked_by: [0; CHUNK],
-        looked_up,
-        found: 0,
-    };
+/// One side of at most [`CHUNK`] rows on its way.
+struct Part<'k> {
+    keys: Keys<'k>,
+    entries: [u32; CHUNK],
+    found: [Found; CHUNK],
+    outcomes: Outcomes,
+}
+
+impl<'k> Part<'k> {
+    #[inline]
+    fn ask(keys: Keys<'k>, rib: &mut Rib) -> Self {
+        let mut entries = [0; CHUNK];
+        if keys.vrfs.is_empty() {
+            rib.ask(keys.addresses, &mut entries);
+        }
+        let outcomes = Outcomes {
+            results: [JoinEnd::Found as u8; CHUNK],
+            vrfs_from: [Vrf::DEFAULT.from as u8; CHUNK],
+            picked_by: [PickedBy::Only as u8; CHUNK],
+            looked_up: 0,
+            found: 0,
+        };
+        Self { keys, entries, found: [Found::NOTHING; CHUNK], outcomes }
+    }
+
+    #[inline]
+    fn look_up(&mut self, side: Side, rib: &mut Rib, ledgers: &mut Ledgers) {
+        let Self { keys, entries, found, outcomes } = self;
+        let all = u32::MAX.checked_shr(u32::try_from(CHUNK - keys.addresses.len()).unwrap_or(0)).unwrap_or(0);
+        // Nearly always that is all of them.
+        let plain = rib.plain(entries.get(..keys.addresses.len()).unwrap_or_default(), found);
+        (outcomes.looked_up, outcomes.found) = (plain, plain);
+        if plain != all {
+            others(side, keys, all & !plain, rib, ledgers, found, outcomes);
+        }
+        ledgers.join(side, JoinEnd::Found, u64::from(outcomes.found.count_ones()));
+    }
+
+    #[inline]
+    fn write(&self, columns: &Columns, rib: &mut Rib, batch: &mut Batch) {
+        let (keys, rows) = (&self.keys, self.keys.addresses.len());
+        self.outcomes.write(keys.used_elements, columns, batch);
+        if let Some(column) = columns.route {
+            let mut routes = [RouteKey::default(); CHUNK];
+            let book = rib.keys(self.found.get(..rows).unwrap_or_default(), &mut routes);
+            let routes = routes.get(..rows).unwrap_or_default();
+            batch.extend_routes(column, keys.addresses, routes, book, self.outcomes.found);
+        }
+    }
+}
+
+/// Looks up those rows that [`Rib::plain`] did not answer.
+#[inline(never)]
+fn others(
+    side: Side,
+    keys: &Keys<'_>,
+    rows: u32,
+    rib: &mut Rib,
+    ledgers: &mut Ledgers,
+    found: &mut [Found; CHUNK],
+    outcomes: &mut Outcomes,
+) {
+    outcomes.looked_up |= look_up(keys, rows, rib, found);
     for (to, vrf) in outcomes.vrfs_from.iter_mut().zip(keys.vrfs) {
         *to = vrf.from as u8;
     }
-    for (row, ((found, picked_by), result)) in
-        found.iter().zip(&mut outcomes.picked_by).zip(&mut outcomes.results).enumerate()
-    {
-        *picked_by = found.picked_by as u8;
+    for row in each(rows) {
+        let found = found.get(row).copied().unwrap_or(Found::NOTHING);
+        let mut end = JoinEnd::Found;
         if found.is_found() {
             outcomes.found |= 1 << row;
         } else {
-            let end = miss(keys, row, rib);
-            *result = end as u8;
-            ledgers.join(columns.side, end, 1);
+            end = miss(keys, row, rib);
+            ledgers.join(side, end, 1);
         }
-    }
-    ledgers.join(columns.side, JoinEnd::Found, u64::from(outcomes.found.count_ones()));
-    outcomes.write(keys.used_elements, columns, batch);
-    if let Some(column) = columns.route {
-        let mut routes = [RouteKey::default(); CHUNK];
-        let book = rib.keys(found, &mut routes);
-        let routes = routes.get(..found.len()).unwrap_or_default();
-        batch.extend_routes(column, keys.addresses, routes, book, outcomes.found);
+        if let (Some(result), Some(picked_by)) =
+            (outcomes.results.get_mut(row), outcomes.picked_by.get_mut(row))
+        {
+            (*result, *picked_by) = (end as u8, found.picked_by as u8);
+        }
     }
 }
 
-/// Looks the addresses up, those of one table and protocol together. Returns which rows have one, one bit each.
-fn look_up(keys: &Keys<'_>, rib: &mut Rib, found: &mut [Found; CHUNK]) -> u32 {
+/// Looks the addresses of some rows up, those of one table and protocol together. Returns which rows have one, one
+/// bit each.
+fn look_up(keys: &Keys<'_>, rows: u32, rib: &mut Rib, found: &mut [Found; CHUNK]) -> u32 {
     let mut numbers = [0; CHUNK];
     let [mut v4, mut v6] = [0_u32; 2];
     for (row, (number, address)) in numbers.iter_mut().zip(keys.addresses).enumerate() {
@@ -88,8 +154,8 @@ fn look_up(keys: &Keys<'_>, rib: &mut Rib, found: &mut [Found; CHUNK]) -> u32 {
         v4 |= u32::from(version == Some(IpVersion::V4)) << row;
         v6 |= u32::from(version == Some(IpVersion::V6)) << row;
     }
-    for (version, rows) in [(IpVersion::V4, v4), (IpVersion::V6, v6)] {
-        let mut left = rows;
+    for (version, of_version) in [(IpVersion::V4, v4), (IpVersion::V6, v6)] {
+        let mut left = of_version & rows;
         while left != 0 {
             let (table, same) = one_table(keys, left, rib);
             left &= !same;
@@ -98,7 +164,7 @@ fn look_up(keys: &Keys<'_>, rib: &mut Rib, found: &mut [Found; CHUNK]) -> u32 {
             }
         }
     }
-    v4 | v6
+    (v4 | v6) & rows
 }
 
 /// The table of the first of some rows, and which of them have the same one.

@@ -31,6 +31,7 @@ use crate::settings::Settings;
 pub use attributes::{Full, Interned, InternedId};
 pub use path::PathId;
 pub use peer::{Peer, PeerFacts, PeerId, PeerKey, Peers, Standing};
+pub(crate) use strides::SIDE_BY_SIDE;
 pub use table::{TableId, TableKey, Tables};
 
 use booked::Booked;

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use collector::Ledgers;
 use collector::batch::{Batch, BatchLimits, Values, WorkerId};
 use collector::join::{Columns, JoinedRoute, Keys, Vrf, join};
+use collector::ledger::{JoinEnd, RibEnd};
 use collector::rib::{
     Lookup, PeerFacts, PeerId, PeerKey, Rib, RibLimits, Route, Standing, TableId, TableKey,
 };
-use collector::schema::{self, Interest, Origin, RouteField, Side};
+use collector::schema::{self, Interest, Origin, PickedBy, RouteField, Side};
 use wire::bgp::{Family, IpVersion, Prefix};
 use wire::bmp::RibView;
 
 const LIMITS: RibLimits =
-    RibLimits { paths: 10_000, attribute_octets: 1 << 20, tables: 64, stale_ns: u64::MAX };
+    RibLimits { paths: 100_000, attribute_octets: 1 << 20, tables: 64, stale_ns: u64::MAX };
 const STEPS: usize = 6_000;
 
 /// Numbers that look like chance.
@@ -87,6 +88,8 @@ struct Run {
     batch: Batch,
     rows: Vec<Option<Told>>,
     session: u64,
+    /// Whether sessions are lost.
+    loses: bool,
 }
 
 fn facts(nth: u8, autonomous_system: u32) -> PeerFacts {
@@ -100,7 +103,8 @@ fn facts(nth: u8, autonomous_system: u32) -> PeerFacts {
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    /// With `many` other routes, whose peer stays.
+    fn new(seed: u64, many: u32) -> Self {
         let interest = Interest { kinds: u32::MAX, whole_records: false, elements: Vec::new(), join: true };
         let schemas = schema::schemas(&interest);
         let limits = BatchLimits { rows: 1 << 17, octets: 1 << 20 };
@@ -109,7 +113,16 @@ impl Run {
         rib.session_opened(0);
         let peers = [1, 2].map(|nth| rib.add_peer(facts(nth, 64_500), 1, &LIMITS));
         let batch = Batch::new(schema, WorkerId(0), limits);
-        Self { chance: Chance(seed), rib, peers, batch, rows: Vec::new(), session: 1 }
+        let peer = rib.add_peer(facts(3, 64_500), 1, &LIMITS);
+        let attributes = rib.intern(&[0x40, 1, 1, 0], &LIMITS).unwrap();
+        for nth in 0..many {
+            let prefix = Prefix::new(std::net::Ipv4Addr::from(0x0b00_0000 + (nth << 8)).into(), 24);
+            let (view, family) = (RibView::AdjRibInPost, Family::IPV4_UNICAST);
+            let route = Route { peer, view, family, prefix, rd: None, path_id: None, labels: &[] };
+            assert_eq!(rib.announce(&route, attributes, &LIMITS), RibEnd::Stored);
+        }
+        let loses = many == 0;
+        Self { chance: Chance(seed), rib, peers, batch, rows: Vec::new(), session: 1, loses }
     }
 
     /// Few prefixes, some inside others.
@@ -149,7 +162,7 @@ impl Run {
             labels,
         };
         match self.chance.below(200) {
-            0 => {
+            0 if self.loses => {
                 // The session is lost and comes back; its peers have another AS now.
                 self.session += 1;
                 let number = 64_500 + u32::try_from(self.session).unwrap();
@@ -157,7 +170,7 @@ impl Run {
                 self.join();
                 self.peers = [1, 2].map(|nth| self.rib.add_peer(facts(nth, number), self.session, &LIMITS));
             }
-            1 => self.rib.peer_down(peer, RibView::ALL.into_iter()),
+            0..2 => self.rib.peer_down(peer, RibView::ALL.into_iter()),
             2..60 => drop(self.rib.withdraw(&route)),
             _ => {
                 let path = u8::try_from(self.chance.below(50)).unwrap();
@@ -200,31 +213,53 @@ impl Run {
     }
 }
 
+/// Runs, and holds every row against what the RIB said at its time.
+fn rows_are_right(mut run: Run) -> (Batch, Vec<Option<Told>>, usize) {
+    for _ in 0..STEPS {
+        run.change();
+        run.join();
+    }
+    let Run { batch, rows, rib, .. } = run;
+    drop(rib);
+    let field = RouteField::Route;
+    let column = batch.schema.position(Origin::Join { side: Side::Destination, field }).unwrap();
+    let Values::Routes(routes) = &batch.values[column] else { panic!() };
+    assert_eq!(batch.rows as usize, rows.len());
+    for (row, told) in rows.iter().enumerate() {
+        let is_present = batch.is_present(column, u32::try_from(row).unwrap());
+        assert_eq!(is_present, told.is_some(), "row {row}");
+        assert_eq!(routes.get(row).as_ref().map(Told::of), *told, "row {row}");
+    }
+    let last = (0..rows.len()).filter_map(|row| routes.common(row)).map(|(book, _)| book).max().unwrap();
+    (batch, rows, last + 1)
+}
+
 #[test]
 fn rows_keep_what_was_true_when_they_were_joined() {
     for seed in 0..2 {
-        let mut run = Run::new(seed);
-        for _ in 0..STEPS {
-            run.change();
-            run.join();
-        }
-        let Run { batch, rows, rib, .. } = run;
-        drop(rib);
-        let field = RouteField::Route;
-        let column = batch.schema.position(Origin::Join { side: Side::Destination, field }).unwrap();
-        let Values::Routes(routes) = &batch.values[column] else { panic!() };
-        assert_eq!(batch.rows as usize, rows.len());
-        for (row, told) in rows.iter().enumerate() {
-            let is_present = batch.is_present(column, u32::try_from(row).unwrap());
-            assert_eq!(is_present, told.is_some(), "row {row}");
-            assert_eq!(routes.get(row).as_ref().map(Told::of), *told, "row {row}");
-        }
-        let books = rows.iter().enumerate().filter_map(|(row, _)| routes.common(row)).map(|(book, _)| book);
+        let (_, rows, books) = rows_are_right(Run::new(seed, 0));
         // Each session that came back began another one.
-        assert!(books.max().unwrap() > 3);
+        assert!(books > 4);
         let found = rows.iter().flatten();
         assert!(found.clone().any(|told| told.stale) && found.clone().any(|told| told.labels.len() == 6));
         assert!(found.clone().any(|told| told.rd.is_some()));
         assert!(found.clone().any(|told| told.prefix.version == IpVersion::V6));
     }
+}
+
+#[test]
+fn rows_of_a_table_that_is_direct_are_right_too() {
+    let (batch, rows, _) = rows_are_right(Run::new(7, 66_000));
+    let found: Vec<&Told> = rows.iter().flatten().collect();
+    for length in [0, 8, 22, 24, 32] {
+        assert!(found.iter().any(|told| told.prefix.length == length));
+    }
+    let column = |field| batch.schema.position(Origin::Join { side: Side::Destination, field }).unwrap();
+    let ends = |row: usize| batch.values[column(RouteField::Result)].integer(row).unwrap();
+    let picked_by = |row: usize| batch.values[column(RouteField::PickedBy)].integer(row).unwrap();
+    // Some were told by the table alone, some were not, in one set of rows.
+    let both = (0..rows.len()).filter(|&row| ends(row) == JoinEnd::Found as u64);
+    let only = |row: &usize| picked_by(*row) == PickedBy::Only as u64;
+    assert!(both.clone().any(|row| only(&row)) && both.clone().any(|row| !only(&row)));
+    assert!((0..rows.len()).any(|row| ends(row) != JoinEnd::Found as u64));
 }

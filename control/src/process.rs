@@ -34,6 +34,11 @@ use asynchronous::AsyncChannel;
 use channel::{Channel, ChannelError, Received};
 use message::{Keep, Word};
 
+/// Lets large tables have huge pages where the kernel gives them on request (`madvise` or `always` in
+/// /sys/kernel/mm/transparent_hugepage/enabled): a look-up reads one place of hundreds of megabytes. Asked for once, of
+/// the C library (2.35 and later; others pass over it), so that whoever allocates need not know.
+pub const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
 /// Descriptors that control may leave here.
 const MAX_KEPT: usize = 65_536;
 /// Pause before a process that lived shorter than [`SETTLED`] is started again, doubled each time.
@@ -295,6 +300,10 @@ impl Keeper {
         let (ours, theirs) = Channel::pair()?;
         let mut command = self.command("dataplane");
         command.stdin(Stdio::from(theirs));
+        // Whoever set tunables of their own knows better.
+        if std::env::var_os(HUGE_PAGES.0).is_none() {
+            command.env(HUGE_PAGES.0, HUGE_PAGES.1);
+        }
         let child = command.spawn().context("cannot start the dataplane process")?;
         self.dataplane = Some(Dataplane { child, end: ours, running: false });
         self.dataplane_pause.started();

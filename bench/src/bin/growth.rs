@@ -42,6 +42,7 @@ const FIGURES: [(&str, Measure); 3] = [
 
 fn main() -> anyhow::Result<()> {
     let options = Growth::parse();
+    bench::pages::huge()?;
     ensure!(options.runs > 0, "runs is 0: give 1 or more");
     let mut cores: Vec<CoreId> = core_affinity::get_core_ids().unwrap_or_default();
     cores.reverse();

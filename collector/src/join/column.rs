@@ -1,10 +1,13 @@
 //! What the look-ups of some rows came to in, join columns of a batch out.
 
 use crate::batch::Batch;
+use crate::rib::SIDE_BY_SIDE;
 use crate::schema::{Origin, RouteField, Schema, Side};
 
 /// Rows that are looked up before their columns are written: one bit each in a word.
-pub(super) const CHUNK: usize = 32;
+pub(super) const CHUNK: usize = SIDE_BY_SIDE;
+
+const _: () = assert!(CHUNK == 32);
 
 /// Positions of one side's columns in the schema of flows: found once.
 #[derive(Clone, Copy, Debug)]

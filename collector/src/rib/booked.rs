@@ -67,7 +67,8 @@ impl Booked {
         let mut unknown = false;
         for (found, to) in found.iter().zip(to) {
             let key = self.keys.get(found.path.0 as usize).copied().unwrap_or_default();
-            unknown |= key == RouteKey::default() && found.is_found();
+            // Neither a branch nor another read waits for the key.
+            unknown |= (key.0 == 0) & found.is_found();
             *to = key.stale(found.stale);
         }
         !unknown
@@ -109,6 +110,14 @@ impl Booked {
 }
 
 impl Rib {
+    /// Asks for the keys of some paths, so that they are near when [`Rib::keys`] reads them. What it returns means
+    /// nothing.
+    #[inline]
+    pub(crate) fn ask_keys(&self, found: &[Found]) -> u32 {
+        let keys = found.iter().filter_map(|found| self.booked.keys.get(found.path.0 as usize));
+        keys.fold(0, |all, key| all ^ key.0)
+    }
+
     /// The keys of the routes that look-ups found, and the book that they are of. `None`: nothing was found.
     #[inline]
     pub(crate) fn keys(&mut self, found: &[Found], to: &mut [RouteKey]) -> Option<&Arc<Book>> {

@@ -7,7 +7,9 @@
 
 use wire::bgp::Prefix;
 
-use super::path::{Paths, PrefixId, id_of};
+use super::Found;
+use super::path::{PLAIN, PathId, Paths, PrefixId, id_of};
+use super::strides::SIDE_BY_SIDE;
 use super::table::TableId;
 
 /// Bits of the shortest prefix in the large table: it fills 65,536 entries.
@@ -31,6 +33,15 @@ pub(crate) struct Direct {
     /// Prefixes of fewer than [`SHORTEST`] bits.
     shorter: u32,
     held: usize,
+}
+
+/// What entries of the large table alone told of some addresses, one bit each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// A plain prefix.
+    pub(super) found: u32,
+    /// No prefix covers the address.
+    pub(super) nothing: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +84,32 @@ impl Direct {
                 *to = self.short(address);
             }
         }
+    }
+
+    /// The entries of the large table for some addresses. Nothing waits for one, so that they are fetched together.
+    #[inline]
+    pub(super) fn ask(&self, addresses: impl Iterator<Item = u32>, to: &mut [u32; SIDE_BY_SIDE]) {
+        for (address, to) in addresses.zip(to) {
+            *to = self.entries.get((address >> 8) as usize).copied().unwrap_or(0);
+        }
+    }
+
+    /// The paths of prefixes that are plain by such entries; nothing for the others.
+    #[inline]
+    pub(super) fn plain(&self, entries: &[u32], to: &mut [Found]) -> Told {
+        let mut told = Told { found: 0, nothing: 0 };
+        for (row, (entry, to)) in entries.iter().zip(to).enumerate() {
+            // Which it is is a matter of chance: values, and no branch.
+            let is_plain = (entry / PLAIN) & !(entry / BLOCK) & 1;
+            let path = (entry & !PLAIN).wrapping_sub(1) | is_plain.wrapping_sub(1);
+            *to = Found { path: PathId(path), ..Found::NOTHING };
+            told.found |= is_plain << row;
+            told.nothing |= u32::from(*entry == 0) << row;
+        }
+        if self.shorter > 0 {
+            told.nothing = 0;
+        }
+        told
     }
 
     /// The longest prefix of fewer than [`SHORTEST`] bits.

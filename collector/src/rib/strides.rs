@@ -18,7 +18,7 @@ const ROOT_BITS: u8 = 8;
 const MAX_ROOT_BITS: u8 = 20;
 const STEP: u8 = 4;
 /// Addresses that are looked up side by side.
-pub(super) const SIDE_BY_SIDE: usize = 32;
+pub(crate) const SIDE_BY_SIDE: usize = 32;
 
 /// The longest prefix that ends here, and what comes below: [`NONE`], a leaf, or the number of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
