@@ -18,7 +18,7 @@ use wire::bgp::IpVersion;
 
 use crate::batch::Batch;
 use crate::ledger::{JoinEnd, Ledgers};
-use crate::rib::{Asked, Found, Rib, TableId};
+use crate::rib::{Asked, Found, Rib, TableId, Told};
 use crate::schema::{PickedBy, Side};
 
 pub use book::{Book, RouteKey};
@@ -70,9 +70,7 @@ impl<'k> Part<'k> {
     #[inline]
     fn ask(keys: Keys<'k>, rib: &mut Rib) -> Self {
         let mut entries = [0; CHUNK];
-        if keys.vrfs.is_empty() {
-            rib.ask(keys.addresses, &mut entries);
-        }
+        rib.ask(keys.addresses, &mut entries);
         let outcomes = Outcomes {
             results: [JoinEnd::Found as u8; CHUNK],
             vrfs_from: [Vrf::DEFAULT.from as u8; CHUNK],
@@ -87,11 +85,14 @@ impl<'k> Part<'k> {
     fn look_up(&mut self, side: Side, rib: &mut Rib, ledgers: &mut Ledgers) {
         let Self { keys, entries, found, outcomes } = self;
         let all = u32::MAX.checked_shr(u32::try_from(CHUNK - keys.addresses.len()).unwrap_or(0)).unwrap_or(0);
+        let told = match keys.vrfs {
+            [] => rib.plain(entries.get(..keys.addresses.len()).unwrap_or_default(), found),
+            [..] => Told { found: 0, nothing: 0 },
+        };
         // Nearly always that is all of them.
-        let plain = rib.plain(entries.get(..keys.addresses.len()).unwrap_or_default(), found);
-        (outcomes.looked_up, outcomes.found) = (plain, plain);
-        if plain != all {
-            others(side, keys, all & !plain, rib, ledgers, found, outcomes);
+        (outcomes.looked_up, outcomes.found) = ((told.found | told.nothing) & all, told.found);
+        if told.found != all {
+            others(side, keys, all & !told.found, rib, ledgers, found, outcomes);
         }
         ledgers.join(side, JoinEnd::Found, u64::from(outcomes.found.count_ones()));
     }
@@ -109,7 +110,7 @@ impl<'k> Part<'k> {
     }
 }
 
-/// Looks up those rows that [`Rib::plain`] did not answer.
+/// Looks up those of some rows of which [`Rib::plain`] told nothing, and says why nothing was found where that is so.
 #[inline(never)]
 fn others(
     side: Side,
@@ -120,7 +121,10 @@ fn others(
     found: &mut [Found; CHUNK],
     outcomes: &mut Outcomes,
 ) {
-    outcomes.looked_up |= look_up(keys, rows, rib, found);
+    let left = rows & !outcomes.looked_up;
+    if left != 0 {
+        outcomes.looked_up |= look_up(keys, left, rib, found);
+    }
     for (to, vrf) in outcomes.vrfs_from.iter_mut().zip(keys.vrfs) {
         *to = vrf.from as u8;
     }

@@ -23,9 +23,12 @@ const DEFAULT_TABLE: [u8; 8] = [0; 8];
 /// No address.
 const NONE: [u8; 16] = [0; 16];
 
-/// Space for the keys of one side of a set, kept so that nothing is allocated for a set.
+/// Space for the keys of a set, destinations first, kept so that nothing is allocated for a set.
+pub(crate) type KeySpace = [SideSpace; 2];
+
+/// The same for one side.
 #[derive(Debug, Default)]
-pub(crate) struct KeySpace {
+pub(crate) struct SideSpace {
     addresses: Vec<[u8; 16]>,
     used_elements: Vec<u16>,
     next_hops: Vec<[u8; 16]>,
@@ -68,21 +71,34 @@ impl Keys {
         }
     }
 
-    /// Puts the key of each record for one side in the place of whatever is in `space`.
+    /// Puts the keys of each record, for destination and source, in the place of whatever is in `space`.
     pub(crate) fn fill<'s>(
+        &self,
+        records: &Records<'_>,
+        knowledge: &Knowledge,
+        tables: &Tables,
+        [destinations, sources]: &'s mut KeySpace,
+    ) -> [join::Keys<'s>; 2] {
+        [
+            self.fill_side(Side::Destination, records, knowledge, tables, destinations),
+            self.fill_side(Side::Source, records, knowledge, tables, sources),
+        ]
+    }
+
+    fn fill_side<'s>(
         &self,
         side: Side,
         records: &Records<'_>,
         knowledge: &Knowledge,
         tables: &Tables,
-        space: &'s mut KeySpace,
+        space: &'s mut SideSpace,
     ) -> join::Keys<'s> {
         // The nearer VRF first: prefixes of the destination lie in the one that the flow leaves through.
         let (from, vrfs_from) = match side {
             Side::Destination => (&self.destinations, [self.egress_vrf, self.ingress_vrf]),
             Side::Source => (&self.sources, [self.ingress_vrf, self.egress_vrf]),
         };
-        let KeySpace { addresses, used_elements, next_hops, vrfs } = space;
+        let SideSpace { addresses, used_elements, next_hops, vrfs } = space;
         let rows = records.len();
         addresses.clear();
         next_hops.clear();

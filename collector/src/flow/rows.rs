@@ -20,7 +20,6 @@ use crate::join;
 use crate::ledger::{FlowEvent, Kind, Ledgers, RecordEnd};
 use crate::message::{self, Context};
 use crate::rib::Rib;
-use crate::schema::Side;
 
 /// Space that rows are made in, kept so that nothing is allocated for a set.
 #[derive(Debug, Default)]
@@ -210,10 +209,8 @@ impl Maker<'_> {
         rib: &mut Rib,
         ledgers: &mut Ledgers,
     ) {
-        for (side, columns) in [Side::Destination, Side::Source].into_iter().zip(&self.layout.joins) {
-            let keys = self.plan.keys.fill(side, records, knowledge, rib.tables(), keys);
-            join::join(columns, &keys, rib, batch, ledgers);
-        }
+        let keys = self.plan.keys.fill(records, knowledge, rib.tables(), keys);
+        join::join_sides(self.layout.joins.each_ref(), keys, rib, batch, ledgers);
     }
 
     /// The template and the octets of each record, for sinks that want whole records.

@@ -3,8 +3,9 @@
 use super::attributes::InternedId;
 use wire::bgp::Prefix;
 
-use super::path::{Labels, PathId, PathKey, PrefixId};
+use super::path::{PathId, PrefixId};
 use super::peer::{Standing, view_index};
+use super::place::{Labels, PathKey};
 use super::{Rib, RibLimits, Route, TableId, TableKey};
 use crate::ledger::RibEnd;
 

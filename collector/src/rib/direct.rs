@@ -15,7 +15,7 @@ use super::table::TableId;
 /// Bits of the shortest prefix in the large table: it fills 65,536 entries.
 const SHORTEST: u8 = 8;
 /// Marks an entry that is the number of a block.
-const BLOCK: u32 = 1 << 31;
+pub(super) const BLOCK: u32 = 1 << 31;
 /// Entries of the large table and of a block.
 const ENTRIES: usize = 1 << 24;
 const BLOCK_ENTRIES: usize = 256;
@@ -37,11 +37,16 @@ pub(crate) struct Direct {
 
 /// What entries of the large table alone told of some addresses, one bit each.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// A plain prefix.
-    pub(super) found: u32,
+    pub(crate) found: u32,
     /// No prefix covers the address.
-    pub(super) nothing: u32,
+    pub(crate) nothing: u32,
+}
+
+impl Told {
+    /// Nothing of any address.
+    pub(super) const NOTHING: Self = Self { found: 0, nothing: 0 };
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +102,7 @@ impl Direct {
     /// The paths of prefixes that are plain by such entries; nothing for the others.
     #[inline]
     pub(super) fn plain(&self, entries: &[u32], to: &mut [Found]) -> Told {
-        let mut told = Told { found: 0, nothing: 0 };
+        let mut told = Told::NOTHING;
         for (row, (entry, to)) in entries.iter().zip(to).enumerate() {
             // Which it is is a matter of chance: values, and no branch.
             let is_plain = (entry / PLAIN) & !(entry / BLOCK) & 1;

@@ -8,7 +8,7 @@ use wire::bgp::IpVersion;
 
 use super::attributes::Interned;
 use super::choice::Choice;
-use super::direct::Direct;
+use super::direct::{BLOCK, Direct, Told};
 use super::path::{PLAIN, PathId, Paths, PrefixId, id_of};
 use super::peer::{Peers, Standing};
 use super::prefix::Trie;
@@ -68,27 +68,29 @@ impl Rib {
     }
 
     /// Asks for what [`Rib::plain`] tells of at most 32 addresses, as the join has them: the entries of the default
-    /// table's IPv4, 0 for those of which it tells nothing. They are on their way when this returns.
+    /// table's IPv4, [`BLOCK`] for those of which it tells nothing. They are on their way when this returns.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the low half of an address")]
     pub(crate) fn ask(&mut self, addresses: &[[u8; 16]], entries: &mut [u32; SIDE_BY_SIDE]) {
         let is_settled = self.is_settled();
         if let Some(direct) = self.direct().filter(|_| is_settled) {
-            direct.ask(addresses.iter().map(|address| u128::from_be_bytes(*address) as u32), entries);
+            let v4 = |[.., a, b, c, d]: [u8; 16]| u32::from_be_bytes([a, b, c, d]);
+            direct.ask(addresses.iter().map(|address| v4(*address)), entries);
             for (address, entry) in addresses.iter().zip(entries) {
-                let number = u128::from_be_bytes(*address);
                 // The unspecified address is none.
-                let is_v4 = (number >> 32 == 0xffff) & (number as u32 != 0);
-                *entry &= u32::from(is_v4).wrapping_neg();
+                let is_v4 = (u128::from_be_bytes(*address) >> 32 == 0xffff) & (v4(*address) != 0);
+                let mask = u32::from(is_v4).wrapping_neg();
+                *entry = *entry & mask | BLOCK & !mask;
             }
+        } else {
+            entries.fill(BLOCK);
         }
     }
 
-    /// The paths of those addresses of which it is told without a look at any path: one path and that live. One bit
-    /// each for those; nothing for the others.
+    /// The paths of those addresses of which it is told without a look at any path: one path and that live; nothing
+    /// for the others.
     #[inline]
-    pub(crate) fn plain(&self, entries: &[u32], found: &mut [Found]) -> u32 {
-        self.direct().map_or(0, |direct| direct.plain(entries, found).found)
+    pub(crate) fn plain(&self, entries: &[u32], found: &mut [Found]) -> Told {
+        self.direct().map_or(Told::NOTHING, |direct| direct.plain(entries, found))
     }
 
     fn direct(&self) -> Option<&Direct> {

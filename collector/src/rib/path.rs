@@ -1,12 +1,13 @@
-//! Prefixes of all tables of a router and their paths, in places of one line of memory each. A prefix has its own
-//! place, in which its first path stands too; further paths of it have places of their own, one linked to the next.
+//! Prefixes of all tables of a router and their paths, by their places: a prefix has its own, in which its first path
+//! stands too; further paths of it have places of their own, one linked to the next.
 //! Knows nothing of tries and of which path is chosen.
 
 use wire::bgp::{IpVersion, Prefix};
 
-use super::attributes::{Interned, InternedId};
+use super::attributes::InternedId;
 use super::choice::view_preference;
 use super::index::Index;
+use super::place::{Labels, PATH, PREFIX, PathKey, Place};
 use super::table::TableId;
 
 /// No place, no label.
@@ -15,9 +16,6 @@ pub(crate) const NONE: u32 = u32::MAX;
 const MAX_PLACES: usize = (1 << 30) - 1;
 /// Marks the entry of a prefix whose only path stands in its own place and is one that traffic may take.
 pub(crate) const PLAIN: u32 = 1 << 30;
-/// Marks labels as an entry of the interned label stacks; a single label is its 3 octets.
-const STACK: u32 = 1 << 31;
-
 /// Names a path of a router's RIB: its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PathId(pub(crate) u32);
@@ -25,127 +23,6 @@ pub struct PathId(pub(crate) u32);
 /// Names a prefix of a router's RIB: its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PrefixId(pub(crate) u32);
-
-/// What tells the paths of one prefix apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PathKey {
-    pub(crate) peer: u32,
-    pub(crate) view: u8,
-    pub(crate) safi: u8,
-    /// ADD-PATH identifier.
-    pub(crate) path_id: Option<u32>,
-}
-
-/// The labels of a path: none, one in place, or a stack that is kept elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Labels(u32);
-
-impl Labels {
-    pub(crate) const NONE: Self = Self(NONE);
-
-    pub(crate) const fn one([a, b, c]: [u8; 3]) -> Self {
-        Self(u32::from_be_bytes([0, a, b, c]))
-    }
-
-    pub(crate) const fn stack(id: InternedId) -> Self {
-        Self(id.0 | STACK)
-    }
-
-    pub(crate) const fn stack_id(self) -> Option<InternedId> {
-        if self.0 == NONE || self.0 & STACK == 0 { None } else { Some(InternedId(self.0 & !STACK)) }
-    }
-
-    /// Copies the labels as on the wire, 3 octets each, as far as they fit.
-    pub(crate) fn copy<'a>(self, stacks: &Interned, to: &'a mut [u8]) -> &'a [u8] {
-        let octets = self.0.to_be_bytes();
-        let from = match self.stack_id() {
-            Some(id) => stacks.octets(id).unwrap_or(&[]),
-            None if self == Self::NONE => &[],
-            None => octets.get(1..).unwrap_or(&[]),
-        };
-        let length = from.len().min(to.len());
-        if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
-            to.copy_from_slice(from);
-        }
-        to.get(..length).unwrap_or(&[])
-    }
-}
-
-/// The place is of IPv6.
-const IPV6: u8 = 1;
-/// A prefix stands here.
-const PREFIX: u8 = 2;
-/// A path stands here.
-const PATH: u8 = 4;
-/// The path has an ADD-PATH identifier.
-const PATH_ID: u8 = 8;
-
-/// One place: a prefix with its first path, if that is still there, or a further path. Free without either.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub(crate) struct Place {
-    octets: [u8; 16],
-    length: u8,
-    flags: u8,
-    view: u8,
-    safi: u8,
-    table: u32,
-    /// The next path of the same prefix.
-    next: u32,
-    peer: u32,
-    path_id: u32,
-    pub(crate) generation: u32,
-    pub(crate) attributes: InternedId,
-    pub(crate) labels: Labels,
-}
-
-const _: () = assert!(size_of::<Place>() == 64);
-
-impl Place {
-    const fn of(prefix: &Prefix, table: TableId) -> Self {
-        Self {
-            octets: prefix.octets,
-            length: prefix.length,
-            flags: match prefix.version {
-                IpVersion::V4 => 0,
-                IpVersion::V6 => IPV6,
-            },
-            view: 0,
-            safi: 0,
-            table: table.0,
-            next: NONE,
-            peer: 0,
-            path_id: 0,
-            generation: 0,
-            attributes: InternedId(0),
-            labels: Labels::NONE,
-        }
-    }
-
-    const fn is(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    const fn prefix(&self) -> Prefix {
-        let version = if self.is(IPV6) { IpVersion::V6 } else { IpVersion::V4 };
-        Prefix { version, octets: self.octets, length: self.length }
-    }
-
-    /// What tells the path from the others of its prefix.
-    pub(crate) fn key(&self) -> PathKey {
-        let path_id = self.is(PATH_ID).then_some(self.path_id);
-        PathKey { peer: self.peer, view: self.view, safi: self.safi, path_id }
-    }
-
-    const fn set_path(&mut self, key: PathKey, generation: u32, attributes: InternedId, labels: Labels) {
-        self.flags = self.flags & !PATH_ID | PATH | if key.path_id.is_some() { PATH_ID } else { 0 };
-        (self.peer, self.view, self.safi) = (key.peer, key.view, key.safi);
-        if let Some(path_id) = key.path_id {
-            self.path_id = path_id;
-        }
-        (self.generation, self.attributes, self.labels) = (generation, attributes, labels);
-    }
-}
 
 /// What is left to be given back of a path that was taken out.
 #[derive(Clone, Copy, Debug)]
@@ -307,7 +184,7 @@ impl Paths {
         let at = prefix.0 as usize;
         let head = self.places.get_mut(at)?;
         let id = if head.is(PATH) {
-            let mut further = Place { next: head.next, flags: head.flags & IPV6, ..*head };
+            let mut further = head.further();
             further.set_path(key, generation, attributes, labels);
             let id = self.put(further)?;
             self.places.get_mut(at)?.next = id;

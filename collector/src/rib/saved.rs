@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use wire::bgp::{Family, IpVersion, Prefix};
 
-use super::path::Labels;
 use super::peer::{Dump, VIEWS, view_at};
+use super::place::Labels;
 use super::{
     Interned, InternedId, PeerFacts, PeerId, PeerKey, Rib, RibLimits, Route, Standing, TableId, TableKey,
 };
