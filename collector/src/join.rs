@@ -48,8 +48,9 @@ pub fn join_sides<const SIDES: usize>(
         let mut sides = keys.map(|keys| Part::ask(keys.part(first, CHUNK), rib));
         let mut asked = 0;
         for (part, columns) in sides.iter_mut().zip(columns) {
-            part.look_up(columns.side, rib, ledgers);
-            asked ^= rib.ask_keys(&part.found);
+            if part.look_up(columns.side, rib, ledgers) {
+                asked ^= rib.ask_keys(part.found.get(..part.keys.addresses.len()).unwrap_or_default());
+            }
         }
         std::hint::black_box(asked);
         for (part, columns) in sides.iter().zip(columns) {
@@ -81,8 +82,9 @@ impl<'k> Part<'k> {
         Self { keys, entries, found: [Found::NOTHING; CHUNK], outcomes }
     }
 
+    /// Finds the paths. Returns whether the table is a large one, of which no cache holds what belongs to it.
     #[inline]
-    fn look_up(&mut self, side: Side, rib: &mut Rib, ledgers: &mut Ledgers) {
+    fn look_up(&mut self, side: Side, rib: &mut Rib, ledgers: &mut Ledgers) -> bool {
         let Self { keys, entries, found, outcomes } = self;
         let all = u32::MAX.checked_shr(u32::try_from(CHUNK - keys.addresses.len()).unwrap_or(0)).unwrap_or(0);
         let told = match keys.vrfs {
@@ -95,6 +97,7 @@ impl<'k> Part<'k> {
             others(side, keys, all & !told.found, rib, ledgers, found, outcomes);
         }
         ledgers.join(side, JoinEnd::Found, u64::from(outcomes.found.count_ones()));
+        told.found != 0
     }
 
     #[inline]
