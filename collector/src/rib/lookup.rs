@@ -19,6 +19,8 @@ impl Rib {
     /// for each address, as far as it has room.
     pub fn lookup(&mut self, asked: &Asked<'_>, found: &mut [Found]) {
         let is_settled = self.is_settled();
+        let rows = found.len().min(asked.addresses.len());
+        let found = found.get_mut(..rows).unwrap_or_default();
         let Self { tables, paths, peers, attributes, choice, .. } = self;
         let Some(table) = tables.get(asked.table) else { return found.fill(Found::NOTHING) };
         let trie = table.trie(asked.version);
