@@ -62,11 +62,15 @@ impl Results {
         write(&path, &file)
     }
 
-    /// Writes the files anew; the file of the day says `more` about its rows.
+    /// Writes the files anew; the file of the day says `more` about its rows. If only some figures were asked for, the
+    /// others stay, as in [`Self::merge`].
     ///
     /// # Errors
     /// They cannot be written.
     pub fn begin(&self, rows: Vec<Value>, more: &[(&str, Value)]) -> anyhow::Result<()> {
+        if !self.only.is_empty() {
+            return self.merge(rows);
+        }
         let rows = Value::from(rows);
         write(&self.results, &rows)?;
         let Some(path) = self.dated() else { return Ok(()) };
@@ -128,17 +132,19 @@ mod tests {
     #[test]
     fn rows_take_the_place_of_those_of_their_names() {
         let directory = std::env::temp_dir().join(format!("mr-results-{}", std::process::id()));
-        let results = |commit: &str| Results {
-            only: "b".into(),
+        let results = |commit: &str, only: &str| Results {
+            only: only.into(),
             results: directory.join("latest.json"),
             date: Some("2000-01-01".into()),
             commit: commit.into(),
         };
         let row = |name: &str, ours: u32| json!({"name": name, "ours": ours});
-        results("one").begin(vec![row("a", 1), row("b", 1), row("b", 2)], &[("octets", 7.into())]).unwrap();
+        let all = vec![row("a", 1), row("b", 1), row("b", 2)];
+        results("one", "").begin(all, &[("octets", 7.into())]).unwrap();
         let figures = [("a", 10), ("b", 20), ("ab", 30)];
-        let fresh = results("two").measure_all(&figures, |name, ours| Ok(vec![row(name, ours)])).unwrap();
-        results("two").merge(fresh).unwrap();
+        let some = results("two", "b");
+        let fresh = some.measure_all(&figures, |name, ours| Ok(vec![row(name, ours)])).unwrap();
+        some.begin(fresh, &[]).unwrap();
         let expected = json!([row("a", 1), row("b", 20), row("ab", 30)]);
         assert_eq!(read(&directory.join("latest.json")).unwrap(), Some(expected));
         let dated = read(&directory.join("2000-01-01.json")).unwrap().unwrap();
