@@ -83,19 +83,27 @@ impl Filling {
     /// A row that was not written.
     pub fn fill(&self) -> anyhow::Result<f64> {
         let ledger = SinkLedger::default();
-        let mut sink = (self.make)(rotation(&self.directory))?;
-        let started = Cpu::start();
-        for lease in &self.leases {
-            sink.write(lease, &ledger)?;
-        }
-        sink.finish(&ledger)?;
-        let seconds = started.seconds();
-        std::fs::remove_dir_all(&self.directory)?;
+        let filled = self.write(&ledger);
+        // Also after a failure, which is what is told then.
+        let removed = std::fs::remove_dir_all(&self.directory);
+        let seconds = filled?;
+        removed?;
         let ends = ledger.ends();
         let written = ends.get(SinkEnd::Written.index()).copied().unwrap_or_default();
         let unwanted = ends.get(SinkEnd::NotWanted.index()).copied().unwrap_or_default();
         ensure!(written + unwanted == self.rows(), "{ledger:?} of {} rows", self.rows());
         Ok(written as f64 / seconds)
+    }
+
+    /// Writes all rows into files. Seconds of this thread's time.
+    fn write(&self, ledger: &SinkLedger) -> anyhow::Result<f64> {
+        let mut sink = (self.make)(rotation(&self.directory))?;
+        let started = Cpu::start();
+        for lease in &self.leases {
+            sink.write(lease, ledger)?;
+        }
+        sink.finish(ledger)?;
+        Ok(started.seconds())
     }
 }
 
