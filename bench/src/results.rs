@@ -41,6 +41,25 @@ impl Results {
         Ok(rows)
     }
 
+    /// Measures as [`Self::measure_all`], prints every row as a JSON line as soon as it is there, and puts all of them
+    /// into the files as [`Self::merge`].
+    ///
+    /// # Errors
+    /// What a figure said, or a file.
+    #[expect(clippy::print_stdout, reason = "rows are what the programs tell")]
+    pub fn print_all<M: Copy>(
+        &self,
+        figures: &[(&'static str, M)],
+        mut measure: impl FnMut(&'static str, M) -> anyhow::Result<Vec<Value>>,
+    ) -> anyhow::Result<()> {
+        let rows = self.measure_all(figures, |name, how| {
+            let rows = measure(name, how)?;
+            rows.iter().for_each(|row| println!("{row}"));
+            Ok(rows)
+        })?;
+        self.merge(rows)
+    }
+
     /// Puts rows into the files, in the place of those of the same names. In a file of another commit they say theirs.
     ///
     /// # Errors

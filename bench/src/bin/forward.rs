@@ -1,6 +1,5 @@
 //! The figures of forwarding and steering of `make bench`, as root. Its rows take the place of those of the same names
 //! in `bench/results/latest.json`.
-#![expect(clippy::print_stdout, reason = "the rows are what this program is for")]
 
 use anyhow::ensure;
 use bench::live::forward::{blocks, course, packets_per_s};
@@ -50,10 +49,5 @@ fn main() -> anyhow::Result<()> {
     let asked = Forward::parse();
     ensure!(asked.runs > 0, "runs is 0: give 1 or more");
     let stage = Stage::raise(asked.generator_core, asked.receiver_core)?;
-    let rows = asked.results.measure_all(&FIGURES, |name, measure| {
-        let rows = measure(name, &asked, &stage)?;
-        rows.iter().for_each(|row| println!("{row}"));
-        Ok(rows)
-    })?;
-    asked.results.merge(rows)
+    asked.results.print_all(&FIGURES, |name, measure| measure(name, &asked, &stage))
 }

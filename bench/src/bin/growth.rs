@@ -1,6 +1,5 @@
 //! What a datagram costs a collector, frames given from memory: beside a loop that knows every offset, with routes and
 //! without, and how it grows. Its rows take the place of those of the same names in `bench/results/latest.json`.
-#![expect(clippy::print_stdout, reason = "the rows are what this program is for")]
 
 use anyhow::{Context, ensure};
 use bench::bare::Columns;
@@ -50,12 +49,7 @@ fn main() -> anyhow::Result<()> {
         cores.sort_by_key(|core| core.id != id);
     }
     ensure!(cores.first().is_some_and(|core| core_affinity::set_for_current(*core)), "no such core");
-    let rows = options.results.measure_all(&FIGURES, |name, measure| {
-        let rows = measure(name, &options, &cores)?;
-        rows.iter().for_each(|row| println!("{row}"));
-        Ok(rows)
-    })?;
-    options.results.merge(rows)
+    options.results.print_all(&FIGURES, |name, measure| measure(name, &options, &cores))
 }
 
 /// Columns alone, beside the same without sessions and templates.

@@ -1,6 +1,5 @@
 //! The live figures of `make bench`: whole paths over a virtual Ethernet pair, as root. Its rows take the place of
 //! those of the same names in `bench/results/latest.json`.
-#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 #![expect(clippy::print_stderr, reason = "what was lost at which rate is told while the search goes on")]
 
 use anyhow::ensure;
@@ -57,12 +56,7 @@ fn main() -> anyhow::Result<()> {
     let live = Live::parse();
     ensure!(live.runs > 0, "runs is 0: give 1 or more");
     let stage = Stage::raise(live.generator_core, live.receiver_core)?;
-    let rows = live.results.measure_all(&FIGURES, |name, measure| {
-        let rows = measure(name, &live, &stage)?;
-        rows.iter().for_each(|row| println!("{row}"));
-        Ok(rows)
-    })?;
-    live.results.merge(rows)
+    live.results.print_all(&FIGURES, |name, measure| measure(name, &live, &stage))
 }
 
 /// Datagrams a second of which GoFlow2 writes every record as JSON.
